@@ -1,0 +1,13 @@
+// Package netparts is the map of a library of network protocol parts. It holds no
+// code: import the part that you need, and only that is compiled.
+//
+//   - [github.com/netparts/netparts/tlv]: type-length-value records on a stream
+//
+// The parts do not import each other. Each is configured by exported fields
+// whose zero values work, reports errors that map to those of the standard library,
+// bounds what a hostile peer can cost, and says in its package comment what it
+// does not do. Its Example tests are its manual.
+//
+// The programs under examples use several parts together; examples/tour takes one
+// file through all of them.
+package netparts

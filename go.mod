@@ -1,0 +1,3 @@
+module github.com/netparts/netparts
+
+go 1.26.0
