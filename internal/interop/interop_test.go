@@ -1,0 +1,71 @@
+package interop_test
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/netparts/netparts/internal/interop"
+)
+
+// A recorder is a testing.TB that keeps how a test was ended.
+type recorder struct {
+	testing.TB
+	ended string
+}
+
+func (*recorder) Helper() {}
+
+func (r *recorder) Skipf(format string, args ...any) {
+	r.ended = "skipped: " + fmt.Sprintf(format, args...)
+	runtime.Goexit()
+}
+
+func (r *recorder) Fatalf(format string, args ...any) {
+	r.ended = "failed: " + fmt.Sprintf(format, args...)
+	runtime.Goexit()
+}
+
+// how runs f as a test would and returns how it ended.
+func how(f func(testing.TB)) string {
+	r := new(recorder)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(r)
+	}()
+	<-done
+	return r.ended
+}
+
+func TestMissingProgram(t *testing.T) {
+	need := func(tb testing.TB) { interop.Command(tb, "no-such-program", "no-such-package") }
+	t.Setenv("NETPARTS_INTEROP", "")
+	if got, want := how(need), "skipped: no program no-such-program: apt-get install no-such-package"; got != want {
+		t.Errorf("without the variable: %q, want %q", got, want)
+	}
+	t.Setenv("NETPARTS_INTEROP", "1")
+	if got, want := how(need), "failed: no program no-such-program: apt-get install no-such-package"; got != want {
+		t.Errorf("with the variable: %q, want %q", got, want)
+	}
+}
+
+func TestProgramThatIsThere(t *testing.T) {
+	var path string
+	if got := how(func(tb testing.TB) { path = interop.Command(tb, "go", "golang") }); got != "" {
+		t.Skip(got)
+	}
+	if path == "" {
+		t.Error("no path")
+	}
+}
+
+func TestRoot(t *testing.T) {
+	t.Setenv("NETPARTS_INTEROP", "1")
+	got := how(interop.Root)
+	if isRoot := os.Geteuid() == 0; isRoot != (got == "") || !isRoot && !strings.HasPrefix(got, "failed") {
+		t.Errorf("as user %d: %q", os.Geteuid(), got)
+	}
+}
