@@ -1,0 +1,6 @@
+//go:build unix || windows
+
+package serve
+
+// Passing are the accept errors that the tests provoke.
+var Passing = passing
