@@ -1,0 +1,14 @@
+package tlv
+
+// What the tests in package tlv_test look at inside.
+const (
+	MinBuffer  = minBuffer
+	MaxBuffer  = maxBuffer
+	BufferSize = bufferSize
+	VectorSize = vectorSize
+)
+
+var (
+	LimitOf     = limitOf
+	HeldLimitOf = heldLimitOf
+)
