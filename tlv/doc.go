@@ -50,11 +50,11 @@
 //
 // # Limits
 //
-// A length is a claim of the peer. It is compared with a limit
-// ([DefaultLimit], 10 MiB; equal is accepted) before anything else, and within
-// the limit memory grows with the bytes that arrive: a header alone costs under
-// 5 KiB, whatever it claims. Reader.Stream and Reader.Skip hold no value, and have no
-// limit but the format's 4 GiB - 1.
+// A length is a claim of the peer. It is compared with a limit ([DefaultLimit],
+// 10 MiB; equal is accepted) before the value is read, and within the limit memory
+// grows with the bytes that arrive: a header alone costs under 5 KiB, whatever it
+// claims. Reader.Stream and Reader.Skip hold no value, and have no limit but the
+// format's 4 GiB - 1.
 //
 // The package keeps no time. Against a peer that stops in the middle of a
 // record, set a deadline on the connection.
