@@ -12,3 +12,6 @@ var (
 	LimitOf     = limitOf
 	HeldLimitOf = heldLimitOf
 )
+
+// BufferCap returns the capacity that w keeps between calls.
+func (w *Writer) BufferCap() int { return cap(w.buf) }

@@ -39,11 +39,11 @@ type Reader struct {
 	// The window: buf[start:end] has arrived and is not consumed yet. The
 	// buffer grows with the bytes that come, never to a length that was only
 	// claimed: when it is full of one unfinished record, or when one read filled
-	// it to the end, so that the source is likely to have more. A quiet stream
-	// stays at minBuffer, a busy one reaches maxBuffer in two steps.
+	// half of it or more to its end, so that the source is likely to have more. A
+	// quiet stream stays at minBuffer, a busy one reaches maxBuffer in two steps.
 	buf        []byte
 	start, end int
-	busy       bool  // the last read filled the buffer to its end
+	busy       bool  // the last read did that
 	base       int64 // offset in the stream of buf[0]
 }
 
@@ -160,7 +160,7 @@ func (r *Reader) fill(need int) error {
 		room := r.buf[r.end:min(len(r.buf), max(r.start+need, maxBuffer))]
 		n, err := r.src.read(room)
 		r.end += n
-		r.busy = r.end == len(r.buf)
+		r.busy = r.end == len(r.buf) && n >= len(r.buf)/2
 		switch {
 		case err == io.EOF && r.end == r.start:
 			return io.EOF

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -578,6 +579,72 @@ func TestReaderGrowsItsBuffer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// How much the Reader asks its source for: little while the source is quiet, up
+// to the read-ahead once it is busy, no more than a large record needs, and into
+// the caller's own memory where that is large.
+func TestReadAhead(t *testing.T) {
+	largest := func(src io.Reader, use func(*tlv.Reader) error) int {
+		sizes := &requests{r: src}
+		if err := use(tlv.NewReader(sizes)); err != nil {
+			t.Error(err)
+		}
+		return sizes.largest
+	}
+	next := func(r *tlv.Reader) error { _, err := drain(r); return err }
+	small := encoded(100, 2000)
+	large := append(encoded(1<<20, 1), small...)
+	tests := []struct {
+		name string
+		got  int
+		want int
+	}{
+		{"quiet", largest(&atMost{bytes.NewReader(small), 1000}, next), tlv.MinBuffer},
+		{"busy", largest(bytes.NewReader(small), next), tlv.MaxBuffer},
+		{"streamed", largest(bytes.NewReader(large), func(r *tlv.Reader) error {
+			v, err := r.Stream()
+			if err == nil {
+				_, err = io.Copy(io.Discard, v)
+			}
+			return err
+		}), tlv.MaxBuffer},
+		{"into a large slice", largest(bytes.NewReader(large), func(r *tlv.Reader) error {
+			v, err := r.Stream()
+			if err == nil {
+				_, err = io.ReadFull(v, make([]byte, v.Size))
+			}
+			return err
+		}), 1<<20 - (tlv.MinBuffer - tlv.HeaderSize)},
+	}
+	for _, tt := range tests {
+		if tt.got != tt.want {
+			t.Errorf("%s: largest read of %d bytes, want %d", tt.name, tt.got, tt.want)
+		}
+	}
+	// Behind a large record nothing is read ahead, also where the buffer has
+	// room from a larger one.
+	src := bytes.NewReader(slices.Concat(encoded(1<<20, 1), encoded(300_000, 1), small))
+	r := tlv.NewReader(src)
+	for range 2 {
+		if _, err := r.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if src.Len() != len(small) {
+		t.Errorf("after two large records %d bytes are unread, want %d", src.Len(), len(small))
+	}
+}
+
+// requests notes how much is asked for.
+type requests struct {
+	r       io.Reader
+	largest int
+}
+
+func (s *requests) Read(p []byte) (int, error) {
+	s.largest = max(s.largest, len(p))
+	return s.r.Read(p)
 }
 
 // atMost returns at most n bytes a read.

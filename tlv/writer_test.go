@@ -378,6 +378,49 @@ func TestBufferedWriterThatFailsWhileItGathers(t *testing.T) {
 	}
 }
 
+// A writer that fails once and then works again gets nothing more.
+func TestNothingFollowsAFailedFlush(t *testing.T) {
+	passing := errors.New("a moment")
+	out := &failOnce{err: passing}
+	w := tlv.NewWriter(out)
+	w.Buffered = true
+	if err := w.Write(rec(1, "gathered"), tlv.Record{Type: 2, Value: make([]byte, tlv.VectorSize)}); !errors.Is(err, passing) {
+		t.Errorf("Write: %v, want %v", err, passing)
+	}
+	if err := w.Write(rec(1, "more")); !errors.Is(err, passing) {
+		t.Errorf("Write: %v, want %v", err, passing)
+	}
+	if err := w.Flush(); !errors.Is(err, passing) {
+		t.Errorf("Flush: %v, want %v", err, passing)
+	}
+	if out.calls != 1 {
+		t.Errorf("%d Write calls, want 1", out.calls)
+	}
+}
+
+type failOnce struct {
+	err   error
+	calls int
+}
+
+func (f *failOnce) Write(p []byte) (int, error) {
+	if f.calls++; f.calls == 1 {
+		return 0, f.err
+	}
+	return len(p), nil
+}
+
+// One large record does not make its buffer stay with every connection.
+func TestWriterLetsGoOfALargeBuffer(t *testing.T) {
+	w := tlv.NewWriter(io.Discard)
+	if err := w.Write(tlv.Record{Type: 1, Value: make([]byte, 1<<20)}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.BufferCap(); got > tlv.BufferSize {
+		t.Errorf("the Writer keeps %d bytes, want at most %d", got, tlv.BufferSize)
+	}
+}
+
 // Many records in one call cost memory in proportion to their bytes.
 func TestLargeBatch(t *testing.T) {
 	batch := slices.Repeat([]tlv.Record{rec(1, "0123456789abcdef")}, 40_000)

@@ -212,7 +212,7 @@ func TestEveryEntryPointHasAnExample(t *testing.T) {
 
 // The root is a map: no code, no main, and no file beyond those that a reader
 // expects there.
-func TestRootIsAMap(t *testing.T) {
+func TestNoCodeAtTheRoot(t *testing.T) {
 	for _, f := range goFolders(t, token.NewFileSet()) {
 		if f.path != "." {
 			continue

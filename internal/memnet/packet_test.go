@@ -73,6 +73,10 @@ func TestRules(t *testing.T) {
 		{"delay", memnet.Delay(nil, 500*time.Millisecond), "1@0.5 2@1.5 3@2.5 4@3.5"},
 		{"overtake", memnet.Delay(memnet.Nth(1), 1500*time.Millisecond), "2@1.0 1@1.5 3@2.0 4@3.0"},
 		{"meet at one instant", memnet.Delay(memnet.Nth(1, 2), 2*time.Second), "1@2.0 3@2.0 2@3.0 4@3.0"},
+		{
+			"delay twice", memnet.Chain(memnet.Delay(nil, time.Second), memnet.Delay(memnet.Nth(2), time.Second)),
+			"1@1.0 2@3.0 3@3.0 4@4.0",
+		},
 		{"duplicate", memnet.Duplicate(memnet.Nth(3)), "1@0.0 2@1.0 3@2.0 3@2.0 4@3.0"},
 		{"reorder", memnet.Reorder(memnet.Nth(1, 3)), "2@1.0 1@1.0 4@3.0 3@3.0"},
 		{"reorder the last", memnet.Reorder(memnet.Nth(4)), "1@0.0 2@1.0 3@2.0"},
@@ -301,6 +305,19 @@ func TestPacketConnEdges(t *testing.T) {
 			t.Errorf("the address is not free again: %v", err)
 		}
 	})
+}
+
+func TestCorruptAnEmptyPacket(t *testing.T) {
+	network := memnet.Network{Rule: memnet.Corrupt(nil)}
+	a, err := network.ListenPacket("udp", alice.String())
+	must(t, err)
+	defer a.Close()
+	if _, err := a.WriteTo(nil, a.LocalAddr()); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, err := a.ReadFrom(make([]byte, 1)); n != 0 || err != nil {
+		t.Errorf("ReadFrom = %d, %v", n, err)
+	}
 }
 
 // A packet that was on its way when its receiver closed arrives nowhere.

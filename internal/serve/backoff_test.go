@@ -186,6 +186,47 @@ func TestPermanentAcceptErrorEndsServe(t *testing.T) {
 	})
 }
 
+// A listener that Serve is done with is not the Group's any more.
+func TestListenerIsForgottenAfterServe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.serveOn(&failingClose{Listener: newFlaky(t, &s.n, syscall.EINVAL), err: errors.New("broken")}, serve.Config{})
+		s.wantServed(syscall.EINVAL)
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+}
+
+// Each spell of errors is logged, with its own count.
+func TestSecondSpellIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := newServer(t)
+		l, err := s.n.Listen("tcp", "192.0.2.1:7")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.serveOn(&everySecond{Listener: l}, serve.Config{
+			Handle: func(context.Context, net.Conn) {},
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		for range 3 {
+			c := s.dial("192.0.2.1:7")
+			c.Close()
+			time.Sleep(time.Minute)
+		}
+		s.Close()
+		s.wantServed(errServerClosed)
+		if n := strings.Count(log.String(), "accept fails"); n != 3 {
+			t.Errorf("%d spells began, want 3:\n%s", n, log.String())
+		}
+		if n := strings.Count(log.String(), "errors=1 "); n != 2 {
+			t.Errorf("%d spells of one error ended, want 2:\n%s", n, log.String())
+		}
+	})
+}
+
 // What a listener itself calls temporary passes too; its deadline does not.
 func TestErrorsThatTheListenerCallsTemporary(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -167,6 +167,42 @@ func TestMaxConnsStopsAcceptingAndResumes(t *testing.T) {
 	})
 }
 
+func TestNegativeMaxConnsIsNoLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, serve.Config{MaxConns: -1, Handle: untilClosed})
+		c := s.dial("192.0.2.1:7")
+		synctest.Wait()
+		if n := s.accepted.Load(); n != 1 {
+			t.Errorf("%d connections accepted, want 1", n)
+		}
+		c.Close()
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		s.wantServed(errServerClosed)
+	})
+}
+
+// A connection that the caller brings is counted and not delayed.
+func TestServeConnAtTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := serve.Config{MaxConns: 1, Handle: untilClosed, Closed: errServerClosed}
+		s := start(t, config)
+		first := s.dial("192.0.2.1:7")
+		synctest.Wait()
+		a, b := memnet.Pipe()
+		b.Close()
+		if err := s.ServeConn(t.Context(), a, config); err != nil {
+			t.Errorf("ServeConn: %v", err)
+		}
+		first.Close()
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		s.wantServed(errServerClosed)
+	})
+}
+
 // The limit is of the server, however many listeners it has.
 func TestMaxConnsAcrossListeners(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
