@@ -60,8 +60,9 @@ func NewReader(src io.Reader) *Reader {
 // a [*DecodeError] that wraps [ErrTooLarge]. The buffer grows to the largest
 // value that Next has returned and stays with the Reader.
 func (r *Reader) Next() (Record, error) {
-	// The record is in the buffer already: the whole work for most records.
-	if b, i := r.buf[:r.end], r.start; len(b)-i >= HeaderSize && r.open == nil {
+	// The record is in the buffer already: the whole work for most records. That
+	// i is not negative tells the compiler that it need not check the indexes.
+	if b, i := r.buf[:r.end], r.start; i >= 0 && i <= len(b)-HeaderSize && r.open == nil {
 		t := Type(b[i])
 		size := uint64(b[i+4]) | uint64(b[i+3])<<8 | uint64(b[i+2])<<16 | uint64(b[i+1])<<24
 		if t != 0 && size <= r.limit && size <= uint64(len(b)-i-HeaderSize) {
