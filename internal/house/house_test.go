@@ -21,13 +21,14 @@ const root = "../.."
 // A folder is the Go files of one folder of the repository.
 type folder struct {
 	path        string // from the root, with slashes
+	nested      bool   // in a module of its own
 	code, tests []*ast.File
 }
 
 // public reports whether users can import the folder, and expect a manual.
 func (f folder) public() bool {
 	top, _, _ := strings.Cut(f.path, "/")
-	return f.path != "." && top != "internal" && top != "examples" && !strings.Contains(f.path, "/internal")
+	return !f.nested && f.path != "." && top != "internal" && top != "examples" && !strings.Contains(f.path, "/internal")
 }
 
 // goFolders parses every Go file, whatever system or tag it is for, nested
@@ -35,12 +36,16 @@ func (f folder) public() bool {
 func goFolders(t *testing.T, fset *token.FileSet) []folder {
 	t.Helper()
 	folders := make(map[string]folder)
+	var modules []string // the folders of nested ones
 	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if base := path.Base(name); d.IsDir() && (base == "testdata" || base != "." && strings.HasPrefix(base, ".")) {
 			return fs.SkipDir
+		}
+		if path.Base(name) == "go.mod" && name != "go.mod" {
+			modules = append(modules, path.Dir(name)+"/")
 		}
 		if d.IsDir() || !strings.HasSuffix(name, ".go") {
 			return nil
@@ -64,6 +69,10 @@ func goFolders(t *testing.T, fset *token.FileSet) []folder {
 	}
 	if len(folders) == 0 {
 		t.Fatal("no Go files found")
+	}
+	for name, f := range folders {
+		f.nested = slices.ContainsFunc(modules, func(m string) bool { return strings.HasPrefix(name+"/", m) })
+		folders[name] = f
 	}
 	return slices.SortedFunc(maps.Values(folders), func(a, b folder) int { return strings.Compare(a.path, b.path) })
 }

@@ -2,11 +2,8 @@ package house_test
 
 import (
 	"encoding/json"
-	"errors"
 	"go/ast"
 	"go/token"
-	"io"
-	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -55,43 +52,6 @@ func below(table map[string][]string, folder string) []string {
 	return nil
 }
 
-// A pkg is what go list says of one package.
-type pkg struct {
-	ImportPath                         string
-	Standard                           bool
-	Module                             *struct{ Path string }
-	Imports, TestImports, XTestImports []string
-}
-
-// listPackages returns all packages of the module and what they and their tests
-// depend on, for one operating system.
-func listPackages(t *testing.T, goos string) map[string]*pkg {
-	t.Helper()
-	cmd := exec.Command("go", "list", "-deps", "-test", "-json=ImportPath,Standard,Module,Imports,TestImports,XTestImports", "./...")
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH=amd64", "CGO_ENABLED=0")
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("go list: %v\n%s", err, stderr.String())
-	}
-	packages := make(map[string]*pkg)
-	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
-		p := new(pkg)
-		if err := dec.Decode(p); errors.Is(err, io.EOF) {
-			return packages
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		// Packages compiled again for a test bear its name in brackets; they
-		// import what the plain ones and the lists of test imports say.
-		if !strings.ContainsAny(p.ImportPath, " ") && !strings.HasSuffix(p.ImportPath, ".test") {
-			packages[p.ImportPath] = p
-		}
-	}
-}
-
 // ours returns the folder of an import path in this module, and whether it is
 // in it.
 func ours(importPath string) (string, bool) {
@@ -109,102 +69,85 @@ func mayImport(folder, imported string) bool {
 	return top == other || other == "internal" || top == "examples"
 }
 
+// imports returns what files import, each path with one place.
+func imports(t *testing.T, fset *token.FileSet, files []*ast.File) map[string]token.Position {
+	t.Helper()
+	paths := make(map[string]token.Position)
+	for _, file := range files {
+		for _, spec := range file.Imports {
+			path, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			paths[path] = fset.Position(spec.Pos())
+		}
+	}
+	return paths
+}
+
+// isStandard reports whether a path is of the standard library.
+func isStandard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
+
+// permits reports whether path is in one of the modules.
+func permits(modules []string, path string) bool {
+	return slices.ContainsFunc(modules, func(m string) bool { return path == m || strings.HasPrefix(path, m+"/") })
+}
+
+// The imports are those that stand in the files, for whatever system,
+// architecture and build tag a file is.
 func TestImports(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("the go command is not in the path")
-	}
-	for _, goos := range []string{"linux", "darwin", "windows", "freebsd"} {
-		t.Run(goos, func(t *testing.T) {
-			t.Parallel()
-			packages := listPackages(t, goos)
-			checked := 0
-			for path, p := range packages {
-				folder, ok := ours(path)
-				if !ok {
-					continue
-				}
-				checked++
-				for _, imported := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
-					if other, ok := ours(imported); ok && !mayImport(folder, other) {
-						t.Errorf("%s imports its sibling %s", path, imported)
-					}
-				}
-				permitted := below(allowed, folder)
-				for used, by := range modules(packages, path, p.Imports) {
-					if !slices.Contains(permitted, used) {
-						t.Errorf("%s uses the module %s, by %s", path, used, by)
-					}
-				}
-				permitted = append(slices.Clone(permitted), below(allowedInTests, folder)...)
-				for _, imported := range slices.Concat(p.TestImports, p.XTestImports) {
-					if q := packages[imported]; q != nil && q.Module != nil && q.Module.Path != module && !slices.Contains(permitted, q.Module.Path) {
-						t.Errorf("a test of %s uses the module %s, by %s", path, q.Module.Path, imported)
-					}
-				}
-			}
-			if checked < 3 {
-				t.Errorf("go list named %d packages of ours", checked)
-			}
-		})
-	}
-}
-
-// modules returns the modules that the packages of ours among imports, and what
-// those import of ours, use directly, each with one of the imports.
-func modules(packages map[string]*pkg, path string, imports []string) map[string]string {
-	used := make(map[string]string)
-	seen := map[string]bool{path: true}
-	for queue := slices.Clone(imports); len(queue) > 0; queue = queue[1:] {
-		imported := queue[0]
-		q := packages[imported]
-		if q == nil || q.Standard || seen[imported] {
-			continue
-		}
-		seen[imported] = true
-		if _, ok := ours(imported); ok {
-			queue = append(queue, q.Imports...)
-		} else if q.Module != nil {
-			used[q.Module.Path] = imported
-		}
-	}
-	return used
-}
-
-// What go list sees depends on the system, the architecture and the build tags.
-// The imports that stand in the files do not.
-func TestImportsOfEveryFile(t *testing.T) {
 	// For tests alone: what is built with one of these bears package testing.
 	testsOnly := []string{"internal/house", "internal/interop", "internal/memnet"}
 	fset := token.NewFileSet()
-	for _, f := range goFolders(t, fset) {
-		if !f.public() && !strings.HasPrefix(f.path, "internal/") || strings.HasPrefix(f.path, "internal/bench") {
-			continue
-		}
+	code := make(map[string]map[string]token.Position) // by folder
+	folders := slices.DeleteFunc(goFolders(t, fset), func(f folder) bool { return f.nested })
+	for _, f := range folders {
+		code[f.path] = imports(t, fset, f.code)
+	}
+	for _, f := range folders {
 		permitted := below(allowed, f.path)
-		check := func(files []*ast.File, permitted, forbidden []string) {
-			for _, file := range files {
-				for _, spec := range file.Imports {
-					imported, err := strconv.Unquote(spec.Path.Value)
-					if err != nil {
-						t.Fatal(err)
-					}
-					first, _, _ := strings.Cut(imported, "/")
-					other, isOurs := ours(imported)
-					switch {
-					case !strings.Contains(first, "."): // the standard library
-					case isOurs && slices.Contains(forbidden, other):
-						t.Errorf("%s imports %s, which is for tests", fset.Position(spec.Pos()), imported)
-					case isOurs && mayImport(f.path, other):
-					case !isOurs && slices.ContainsFunc(permitted, func(m string) bool { return imported == m || strings.HasPrefix(imported, m+"/") }):
-					default:
-						t.Errorf("%s imports %s", fset.Position(spec.Pos()), imported)
-					}
-				}
+		for path, at := range code[f.path] {
+			if other, ok := ours(path); ok && (!mayImport(f.path, other) || slices.Contains(testsOnly, other)) {
+				t.Errorf("%s: %s may not import %s", at, f.path, path)
 			}
 		}
-		check(f.code, permitted, testsOnly)
-		check(f.tests, slices.Concat(permitted, below(allowedInTests, f.path)), nil)
+		// A package uses also what those of ours that it imports use.
+		for path, at := range reached(code, f.path) {
+			if !permits(permitted, path) {
+				t.Errorf("%s: so %s uses %s", at, f.path, path)
+			}
+		}
+		permitted = slices.Concat(permitted, below(allowedInTests, f.path))
+		for path, at := range imports(t, fset, f.tests) {
+			if other, ok := ours(path); ok && !mayImport(f.path, other) || !ok && !isStandard(path) && !permits(permitted, path) {
+				t.Errorf("%s: a test of %s may not import %s", at, f.path, path)
+			}
+		}
 	}
+}
+
+// reached returns the imports from other modules of a folder and of what it
+// imports of ours.
+func reached(code map[string]map[string]token.Position, folder string) map[string]token.Position {
+	found := make(map[string]token.Position)
+	seen := make(map[string]bool)
+	for queue := []string{folder}; len(queue) > 0; queue = queue[1:] {
+		if seen[queue[0]] {
+			continue
+		}
+		seen[queue[0]] = true
+		for path, at := range code[queue[0]] {
+			if other, ok := ours(path); ok {
+				queue = append(queue, other)
+			} else if !isStandard(path) {
+				found[path] = at
+			}
+		}
+	}
+	return found
 }
 
 func TestRequirements(t *testing.T) {
