@@ -179,10 +179,7 @@ func TestPermanentAcceptErrorEndsServe(t *testing.T) {
 		s.listen("192.0.2.1:8", serve.Config{Handle: untilClosed})
 		c := s.dial("192.0.2.1:8")
 		c.Close()
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		s.wantServed(errServerClosed)
+		s.shutdown()
 	})
 }
 
@@ -203,10 +200,7 @@ func TestSecondSpellIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		s := newServer(t)
-		l, err := s.n.Listen("tcp", "192.0.2.1:7")
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := s.bind("192.0.2.1:7")
 		s.serveOn(&everySecond{Listener: l}, serve.Config{
 			Handle: func(context.Context, net.Conn) {},
 			Logger: slog.New(slog.NewTextHandler(&log, nil)),
@@ -252,10 +246,7 @@ func TestFlappingErrorsAreLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		s := newServer(t)
-		l, err := s.n.Listen("tcp", "192.0.2.1:7")
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := s.bind("192.0.2.1:7")
 		s.serveOn(&everySecond{Listener: l}, serve.Config{
 			Handle: func(context.Context, net.Conn) {},
 			Logger: slog.New(slog.NewTextHandler(&log, nil)),

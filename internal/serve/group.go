@@ -144,13 +144,12 @@ func report(conn net.Conn, log *slog.Logger) {
 	}
 }
 
-// addrOf returns the peer's address, if conn can tell.
-func addrOf(conn net.Conn) (addr string) {
-	defer func() { _ = recover() }() // conn may be what has panicked
+// addrOf returns the peer's address, if it has one.
+func addrOf(conn net.Conn) string {
 	if a := conn.RemoteAddr(); a != nil {
-		addr = a.String()
+		return a.String()
 	}
-	return addr
+	return ""
 }
 
 // ServeConn handles one connection and returns when that is done. It closes

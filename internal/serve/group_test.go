@@ -54,13 +54,19 @@ func newServer(t *testing.T) *server {
 	return &server{t: t, served: make(chan error, 10)}
 }
 
-func (s *server) listen(address string, config serve.Config) {
+// bind returns a listener that nobody serves yet.
+func (s *server) bind(address string) net.Listener {
 	s.t.Helper()
 	l, err := s.n.Listen("tcp", address)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.serveOn(l, config)
+	return l
+}
+
+func (s *server) listen(address string, config serve.Config) {
+	s.t.Helper()
+	s.serveOn(s.bind(address), config)
 }
 
 func (s *server) serveOn(l net.Listener, config serve.Config) {
@@ -75,6 +81,15 @@ func (s *server) dial(address string) *memnet.Conn {
 		s.t.Fatal(err)
 	}
 	return c
+}
+
+// shutdown ends a server with one Serve call, and waits for both.
+func (s *server) shutdown() {
+	s.t.Helper()
+	if err := s.Shutdown(s.t.Context()); err != nil {
+		s.t.Errorf("Shutdown: %v", err)
+	}
+	s.wantServed(errServerClosed)
 }
 
 // wantServed waits for Serve and checks what it returned.
@@ -102,10 +117,7 @@ func TestServeHandlesConnectionsAndClosesThem(t *testing.T) {
 			}
 			c.Close()
 		}
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		s.wantServed(errServerClosed)
+		s.shutdown()
 		if _, err := s.n.Dial("tcp", "192.0.2.1:7"); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("Dial after Shutdown: %v, want %v", err, syscall.ECONNREFUSED)
 		}
@@ -157,10 +169,7 @@ func TestMaxConnsStopsAcceptingAndResumes(t *testing.T) {
 			c.Close()
 		}
 		synctest.Wait()
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		s.wantServed(errServerClosed)
+		s.shutdown()
 		if most != 2 {
 			t.Errorf("%d connections were open at once, want 2", most)
 		}
@@ -176,10 +185,7 @@ func TestNegativeMaxConnsIsNoLimit(t *testing.T) {
 			t.Errorf("%d connections accepted, want 1", n)
 		}
 		c.Close()
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		s.wantServed(errServerClosed)
+		s.shutdown()
 	})
 }
 
@@ -196,10 +202,7 @@ func TestServeConnAtTheLimit(t *testing.T) {
 			t.Errorf("ServeConn: %v", err)
 		}
 		first.Close()
-		if err := s.Shutdown(t.Context()); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
-		s.wantServed(errServerClosed)
+		s.shutdown()
 	})
 }
 

@@ -102,17 +102,14 @@ func TestServeAfterClose(t *testing.T) {
 			if err := end(&s.Group); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			l, err := s.n.Listen("tcp", "192.0.2.1:7")
-			if err != nil {
-				t.Fatal(err)
-			}
+			l := s.bind("192.0.2.1:7")
 			s.serveOn(l, serve.Config{Handle: untilClosed})
 			s.wantServed(errServerClosed)
 			if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 				t.Errorf("after %s, Serve left its listener open: %v", name, err)
 			}
 			a, b := memnet.Pipe()
-			err = s.ServeConn(t.Context(), a, serve.Config{Handle: untilClosed, Closed: errServerClosed})
+			err := s.ServeConn(t.Context(), a, serve.Config{Handle: untilClosed, Closed: errServerClosed})
 			if err != errServerClosed {
 				t.Errorf("ServeConn after %s: %v, want %v", name, err, errServerClosed)
 			}
@@ -153,10 +150,7 @@ func TestContextOfAHandler(t *testing.T) {
 					t.Errorf("cause of the handler's context: %v, want %v", err, tt.want)
 				}
 				c.Close()
-				if err := s.Shutdown(t.Context()); err != nil {
-					t.Errorf("Shutdown: %v", err)
-				}
-				s.wantServed(errServerClosed)
+				s.shutdown()
 			})
 		})
 	}
@@ -191,10 +185,7 @@ func TestCloseOfStalledTLSConnections(t *testing.T) {
 	config := &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}}
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
-		l, err := s.n.Listen("tcp", "192.0.2.1:7")
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := s.bind("192.0.2.1:7")
 		s.serveOn(tls.NewListener(l, config), serve.Config{
 			Handle: func(_ context.Context, conn net.Conn) {
 				for { // until the peer's window is full, and beyond
