@@ -4,13 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/netparts/netparts/tlv"
 )
@@ -336,31 +334,4 @@ func (t table) runTCP(b *testing.B, size int, name string,
 		}
 		t.report(b, name)
 	})
-}
-
-// tcpPair returns the two ends of a loopback connection.
-func tcpPair(tb testing.TB) (client, server net.Conn) {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	client, err = net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { client.Close() })
-	server, err = l.Accept()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { server.Close() })
-	if t, ok := tb.(*testing.T); ok { // so that a fault fails, rather than hangs
-		deadline := time.Now().Add(time.Minute)
-		if err := errors.Join(client.SetDeadline(deadline), server.SetDeadline(deadline)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return client, server
 }

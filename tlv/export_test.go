@@ -6,6 +6,7 @@ const (
 	MaxBuffer  = maxBuffer
 	BufferSize = bufferSize
 	VectorSize = vectorSize
+	CopySize   = copySize
 )
 
 var (

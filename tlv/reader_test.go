@@ -5,15 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"os"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
-	"testing/synctest"
-	"time"
 
 	"github.com/netparts/netparts/tlv"
 )
@@ -65,19 +59,6 @@ func TestReaderTakesBytesAsTheyCome(t *testing.T) {
 			}
 		})
 	}
-}
-
-// emptyReads returns nothing at every second call.
-type emptyReads struct {
-	r io.Reader
-	n int
-}
-
-func (e *emptyReads) Read(p []byte) (int, error) {
-	if e.n++; e.n%2 == 0 {
-		return 0, nil
-	}
-	return iotest.OneByteReader(e.r).Read(p)
 }
 
 // An empty value needs no read of its own: a source that is at its end must not
@@ -166,101 +147,6 @@ func TestInputCutAnywhere(t *testing.T) {
 	}
 }
 
-// allocated returns how many bytes f allocates.
-func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
-
-func TestHostileHeaderCostsLittleMemory(t *testing.T) {
-	tests := []struct {
-		name   string
-		header string
-		limit  int64
-		want   error
-	}{
-		{"10 MiB within the limit", "\x01\x00\xa0\x00\x00", 0, io.ErrUnexpectedEOF},
-		{"10 MiB with five bytes behind", "\x01\x00\xa0\x00\x00bytes", 0, io.ErrUnexpectedEOF},
-		{"4 GiB over the limit", "\x01\xff\xff\xff\xff", 0, tlv.ErrTooLarge},
-		{"4 GiB with five bytes behind", "\x01\xff\xff\xff\xffbytes", 0, tlv.ErrTooLarge},
-		{"256 MiB and no limit", "\x01\x0f\xff\xff\xffbytes", -1, io.ErrUnexpectedEOF},
-	}
-	const most = 8 << 10
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			for name, decode := range map[string]func(io.Reader) error{
-				"Reader.Next": func(src io.Reader) error {
-					r := tlv.NewReader(src)
-					r.Limit = tt.limit
-					_, err := r.Next()
-					return err
-				},
-				"Decode": func(src io.Reader) error {
-					_, err := (&tlv.Decoder{Limit: tt.limit}).Decode(src)
-					return err
-				},
-				"Binary.ReadFrom": func(src io.Reader) error {
-					if tt.limit != 0 {
-						return tt.want // it has no limit to set
-					}
-					_, err := new(tlv.Binary).ReadFrom(src)
-					return err
-				},
-				"String.ReadFrom of another type": func(src io.Reader) error {
-					if tt.limit != 0 {
-						return tt.want
-					}
-					_, err := new(tlv.String).ReadFrom(src)
-					return err
-				},
-				"Record.ReadFrom": func(src io.Reader) error {
-					if tt.limit != 0 {
-						return tt.want
-					}
-					_, err := new(tlv.Record).ReadFrom(src)
-					return err
-				},
-			} {
-				var err error
-				src := strings.NewReader(tt.header)
-				if got := allocated(func() { err = decode(src) }); got > most {
-					t.Errorf("%s allocated %d bytes, want at most %d", name, got, most)
-				}
-				if !errors.Is(err, tt.want) {
-					t.Errorf("%s: %v, want %v", name, err, tt.want)
-				}
-			}
-			src := strings.NewReader(tt.header)
-			if got := allocated(func() {
-				r := tlv.NewReader(src)
-				if err := r.Skip(); !errors.Is(err, io.ErrUnexpectedEOF) {
-					t.Errorf("Skip: %v, want %v", err, io.ErrUnexpectedEOF)
-				}
-			}); got > most {
-				t.Errorf("Skip allocated %d bytes, want at most %d", got, most)
-			}
-		})
-	}
-}
-
-// A peer that sends some of what it claims makes us hold no more than a few
-// times what it sent.
-func TestMemoryFollowsWhatArrives(t *testing.T) {
-	const sent = 1 << 20
-	in := append([]byte("\x01\x00\xa0\x00\x00"), make([]byte, sent)...)
-	got := allocated(func() {
-		if _, err := tlv.NewReader(bytes.NewReader(in)).Next(); !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("Next: %v", err)
-		}
-	})
-	if got > 7*sent {
-		t.Errorf("%d bytes of a claimed 10 MiB cost %d bytes", sent, got)
-	}
-}
-
 func TestReaderLimit(t *testing.T) {
 	tests := []struct {
 		limit int64
@@ -310,83 +196,6 @@ func TestTypeZeroOfABufferedRecord(t *testing.T) {
 	_, err := r.Next()
 	if want := "tlv: record at offset 6: type 0 is not valid"; !errors.Is(err, tlv.ErrInvalidType) || err.Error() != want {
 		t.Errorf("Next: %v, want %s", err, want)
-	}
-}
-
-// Appending to a view must not reach the records behind it.
-func TestViewsCannotGrow(t *testing.T) {
-	r := tlv.NewReader(bytes.NewReader(records(t, rec(1, "a"), rec(1, "b"), rec(1, "c"))))
-	for _, want := range []string{"a", "b", "c"} {
-		rec, err := r.Next()
-		if err != nil || string(rec.Value) != want {
-			t.Fatalf("Next = %v, %v, want %q", rec, err, want)
-		}
-		_ = append(rec.Value, "xxxxxxxxxxxx"...)
-	}
-}
-
-// The last call before the Reader gives up may still bring the end.
-func TestManyEmptyReadsThenTheEnd(t *testing.T) {
-	for empty := 95; empty < 100; empty++ {
-		src := &emptyThenEOF{n: empty}
-		if _, err := tlv.NewReader(src).Next(); err != io.EOF {
-			t.Errorf("after %d empty reads: %v, want %v", empty, err, io.EOF)
-		}
-	}
-}
-
-type emptyThenEOF struct{ n int }
-
-func (e *emptyThenEOF) Read([]byte) (int, error) {
-	if e.n--; e.n < 0 {
-		return 0, io.EOF
-	}
-	return 0, nil
-}
-
-// Sources that break the rules of io.Reader cost an error: no panic, no endless
-// loop, no bytes that were never read.
-func TestSourcesThatBreakTheRules(t *testing.T) {
-	for name, call := range map[string]func(io.Reader) error{
-		"Decode": func(src io.Reader) error { _, err := tlv.Decode(src); return err },
-		"Decode of a value": func(src io.Reader) error {
-			_, err := tlv.Decode(io.MultiReader(strings.NewReader("\x01\x00\x00\x27\x10"), src))
-			return err
-		},
-		"Decode of an unknown type": func(src io.Reader) error {
-			_, err := tlv.Decode(io.MultiReader(strings.NewReader("\x09\x00\x00\x27\x10"), src))
-			return err
-		},
-		"Stream":       func(src io.Reader) error { return tlv.NewWriter(io.Discard).Stream(1, 16, src) },
-		"large Stream": func(src io.Reader) error { return tlv.NewWriter(io.Discard).Stream(1, 1<<20, src) },
-		"Reader": func(src io.Reader) error {
-			_, err := tlv.NewReader(src).Next()
-			return err
-		},
-	} {
-		if err := call(noProgress{}); !errors.Is(err, io.ErrNoProgress) {
-			t.Errorf("%s of a source that returns nothing: %v, want %v", name, err, io.ErrNoProgress)
-		}
-		if err := call(lyingReader{}); err == nil || !strings.HasSuffix(err.Error(), "source returned an impossible count from Read") {
-			t.Errorf("%s of a source that lies: %v", name, err)
-		}
-	}
-}
-
-// io.ErrUnexpectedEOF of the source itself is an error of the source everywhere.
-func TestSourceThatReturnsErrUnexpectedEOF(t *testing.T) {
-	for _, head := range []string{"", "\x01\x00", "\x01\x00\x00\x00\x05ab"} {
-		src := func() io.Reader {
-			return io.MultiReader(strings.NewReader(head), iotest.ErrReader(io.ErrUnexpectedEOF))
-		}
-		_, fromDecode := tlv.Decode(src())
-		_, fromReader := tlv.NewReader(src()).Next()
-		for name, err := range map[string]error{"Decode": fromDecode, "Reader": fromReader} {
-			var decode *tlv.DecodeError
-			if !errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &decode) {
-				t.Errorf("%s after %q: %v (%T)", name, head, err, err)
-			}
-		}
 	}
 }
 
@@ -445,61 +254,6 @@ func TestReaderStaysFailed(t *testing.T) {
 	}
 }
 
-type noProgress struct{}
-
-func (noProgress) Read([]byte) (int, error) { return 0, nil }
-
-type lyingReader struct{}
-
-func (lyingReader) Read(p []byte) (int, error) { return len(p) + 1, nil }
-
-// A source may return its last bytes and an error in one call, and the next time
-// something else. The bytes count first, then that error.
-func TestErrorThatComesWithData(t *testing.T) {
-	broken := errors.New("broken")
-	src := &dataThenError{data: records(t, rec(1, "last")), err: broken}
-	r := tlv.NewReader(src)
-	if rec, err := r.Next(); err != nil || string(rec.Value) != "last" {
-		t.Fatalf("Next = %v, %v", rec, err)
-	}
-	if _, err := r.Next(); !errors.Is(err, broken) || !strings.Contains(err.Error(), "at offset 9") {
-		t.Errorf("Next: %v, want %v at offset 9", err, broken)
-	}
-}
-
-type dataThenError struct {
-	data []byte
-	err  error
-}
-
-func (d *dataThenError) Read(p []byte) (int, error) {
-	if d.data == nil {
-		return 0, io.EOF
-	}
-	n := copy(p, d.data)
-	d.data = nil
-	return n, d.err
-}
-
-func TestDeadlineIsRecognised(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		client, server := net.Pipe()
-		defer client.Close()
-		defer server.Close()
-		if err := server.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
-			t.Fatal(err)
-		}
-		_, err := tlv.NewReader(server).Next()
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("Next: %v, want %v", err, os.ErrDeadlineExceeded)
-		}
-		var timeout net.Error
-		if !errors.As(err, &timeout) || !timeout.Timeout() {
-			t.Errorf("%v is no timeout", err)
-		}
-	})
-}
-
 func TestUnknownTypesComeOut(t *testing.T) {
 	got, err := drain(tlv.NewReader(bytes.NewReader(records(t, rec(3, "a"), rec(255, "b"), rec(1, "c")))))
 	if want := "3:a 255:b 1:c"; err != nil || got != want {
@@ -550,122 +304,5 @@ func TestPeekAndSkipKeepInStep(t *testing.T) {
 	}
 	if got, err := drain(r); err != nil || got != "6:" {
 		t.Errorf("rest is %q, %v", got, err)
-	}
-}
-
-// The buffer grows for large records and for busy sources, and records before,
-// across and after each growth stay whole.
-func TestReaderGrowsItsBuffer(t *testing.T) {
-	var in []byte
-	var want []string
-	for i, size := range []int{
-		0, 1, tlv.MinBuffer - tlv.HeaderSize, tlv.MinBuffer, 100,
-		tlv.MaxBuffer - tlv.HeaderSize, tlv.MaxBuffer - 4, tlv.MaxBuffer, 7, 300_000, 0, 299_999, 5000, 1 << 20, 3,
-	} {
-		value := strings.Repeat(string(rune('a'+i)), size)
-		in = append(in, records(t, rec(tlv.Type(i+1), value))...)
-		want = append(want, fmt.Sprintf("%d:%s", i+1, value))
-	}
-	for name, src := range map[string]io.Reader{
-		"at once": bytes.NewReader(in),
-		"halves":  iotest.HalfReader(bytes.NewReader(in)),
-		"1000":    &atMost{bytes.NewReader(in), 1000},
-		"100000":  &atMost{bytes.NewReader(in), 100_000},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got, err := drain(tlv.NewReader(src))
-			if err != nil || got != strings.Join(want, " ") {
-				t.Errorf("records differ, error %v", err)
-			}
-		})
-	}
-}
-
-// How much the Reader asks its source for: little while the source is quiet, up
-// to the read-ahead once it is busy, no more than a large record needs, and into
-// the caller's own memory where that is large.
-func TestReadAhead(t *testing.T) {
-	largest := func(src io.Reader, use func(*tlv.Reader) error) int {
-		sizes := &requests{r: src}
-		if err := use(tlv.NewReader(sizes)); err != nil {
-			t.Error(err)
-		}
-		return sizes.largest
-	}
-	next := func(r *tlv.Reader) error { _, err := drain(r); return err }
-	small := encoded(100, 2000)
-	large := append(encoded(1<<20, 1), small...)
-	tests := []struct {
-		name string
-		got  int
-		want int
-	}{
-		{"quiet", largest(&atMost{bytes.NewReader(small), 1000}, next), tlv.MinBuffer},
-		{"busy", largest(bytes.NewReader(small), next), tlv.MaxBuffer},
-		{"streamed", largest(bytes.NewReader(large), func(r *tlv.Reader) error {
-			v, err := r.Stream()
-			if err == nil {
-				_, err = io.Copy(io.Discard, v)
-			}
-			return err
-		}), tlv.MaxBuffer},
-		{"into a large slice", largest(bytes.NewReader(large), func(r *tlv.Reader) error {
-			v, err := r.Stream()
-			if err == nil {
-				_, err = io.ReadFull(v, make([]byte, v.Size))
-			}
-			return err
-		}), 1<<20 - (tlv.MinBuffer - tlv.HeaderSize)},
-	}
-	for _, tt := range tests {
-		if tt.got != tt.want {
-			t.Errorf("%s: largest read of %d bytes, want %d", tt.name, tt.got, tt.want)
-		}
-	}
-	// Behind a large record nothing is read ahead, also where the buffer has
-	// room from a larger one.
-	src := bytes.NewReader(slices.Concat(encoded(1<<20, 1), encoded(300_000, 1), small))
-	r := tlv.NewReader(src)
-	for range 2 {
-		if _, err := r.Next(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if src.Len() != len(small) {
-		t.Errorf("after two large records %d bytes are unread, want %d", src.Len(), len(small))
-	}
-}
-
-// requests notes how much is asked for.
-type requests struct {
-	r       io.Reader
-	largest int
-}
-
-func (s *requests) Read(p []byte) (int, error) {
-	s.largest = max(s.largest, len(p))
-	return s.r.Read(p)
-}
-
-// atMost returns at most n bytes a read.
-type atMost struct {
-	r io.Reader
-	n int
-}
-
-func (a *atMost) Read(p []byte) (int, error) { return a.r.Read(p[:min(len(p), a.n)]) }
-
-func TestReaderAllocatesOnceForManyRecords(t *testing.T) {
-	r := tlv.NewReader(&loop{b: encoded(100, 50)})
-	for range 10_000 { // past the growth
-		if _, err := r.Next(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := testing.AllocsPerRun(1000, func() { _, _ = r.Next() }); got != 0 {
-		t.Errorf("%v allocations a record, want 0", got)
-	}
-	if got := testing.AllocsPerRun(1000, func() { _ = r.Skip() }); got != 0 {
-		t.Errorf("%v allocations a skipped record, want 0", got)
 	}
 }

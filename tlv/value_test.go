@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -260,40 +259,5 @@ func TestNextAroundAStreamedValue(t *testing.T) {
 	}
 	if rec, err := r.Next(); err != nil || string(rec.Value) != "after" {
 		t.Errorf("Next after a half-read value = %v, %v", rec, err)
-	}
-}
-
-// On TCP a file goes out by the kernel; the bytes must be the same.
-func TestStreamAFileOverTCP(t *testing.T) {
-	want := strings.Repeat("0123456789", 50_000)
-	path := t.TempDir() + "/file"
-	if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	client, server := tcpPair(t)
-	sent := make(chan error, 1)
-	go func() {
-		w := tlv.NewWriter(client)
-		err := w.Stream(7, int64(len(want)), f)
-		sent <- errors.Join(err, w.Write(rec(2, "after")), client.Close())
-	}()
-	r := tlv.NewReader(server)
-	v, err := r.Stream()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := io.ReadAll(v); err != nil || string(got) != want {
-		t.Errorf("%d bytes arrived, %v", len(got), err)
-	}
-	if got, err := drain(r); err != nil || got != "2:after" {
-		t.Errorf("rest is %q, %v", got, err)
-	}
-	if err := <-sent; err != nil {
-		t.Error(err)
 	}
 }

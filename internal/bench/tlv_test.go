@@ -45,7 +45,7 @@ func sideBySide(b *testing.B, ours, peer func(n int) error) {
 var sizes = []int{16, 1 << 10, 64 << 10}
 
 // A loop is a source that starts again when it has been read to its end. It has
-// the ReadByte and Peek that protodelim wants from a fast source.
+// the ReadByte that protodelim wants.
 type loop struct {
 	*bytes.Reader
 }
@@ -97,14 +97,14 @@ func BenchmarkTLVDecodeProtodelim(b *testing.B) {
 			sideBySide(b, func(n int) error {
 				for range n {
 					if rec, err := r.Next(); err != nil || len(rec.Value) != size {
-						return fmt.Errorf("value of %d bytes, %w", len(rec.Value), err)
+						return fmt.Errorf("value of %d bytes, want %d (error: %v)", len(rec.Value), size, err)
 					}
 				}
 				return nil
 			}, func(n int) error {
 				for range n {
 					if err := protodelim.UnmarshalFrom(src, &message); err != nil || len(message.Value) != size {
-						return fmt.Errorf("value of %d bytes, %w", len(message.Value), err)
+						return fmt.Errorf("value of %d bytes, want %d (error: %v)", len(message.Value), size, err)
 					}
 				}
 				return nil

@@ -264,8 +264,15 @@ func TestPacketConnEdges(t *testing.T) {
 			t.Errorf("WriteTo: %v, want %v", err, os.ErrDeadlineExceeded)
 		}
 		must(t, a.SetDeadline(time.Time{}))
+	})
+}
 
-		// What nobody reads is dropped at last.
+func TestUnreadPacketsAreDroppedAtLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network memnet.Network
+		a, err := network.ListenPacket("udp", alice.String())
+		must(t, err)
+		defer a.Close()
 		large := make([]byte, 50_000)
 		for range 100 {
 			if _, err := a.WriteTo(large, a.LocalAddr()); err != nil {
@@ -280,12 +287,19 @@ func TestPacketConnEdges(t *testing.T) {
 		if n-1 != 20 {
 			t.Errorf("%d packets of 50,000 bytes fit into 1 MiB, want 20", n-1)
 		}
+	})
+}
 
+func TestClosedPacketConn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network memnet.Network
+		a, err := network.ListenPacket("udp", alice.String())
+		must(t, err)
+		p := make([]byte, 2)
 		go func() {
 			time.Sleep(time.Second)
 			a.Close()
 		}()
-		must(t, a.SetReadDeadline(time.Time{}))
 		if _, _, err := a.ReadFrom(p); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("ReadFrom while Close: %v, want %v", err, net.ErrClosed)
 		}
