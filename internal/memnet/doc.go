@@ -16,7 +16,7 @@
 //
 // Streams end as those of Linux do: over unread bytes Close is a reset, delivered
 // bytes can be read before a reset is reported, a reset is reported once, and the
-// first Write after the peer's Close is lost without an error. They differ in
-// two ways: CloseRead drops what is unread and what still comes, and half-closing
+// first Write after the peer's Close is lost without an error. Two differences
+// are known: CloseRead drops what is unread and what still comes, and half-closing
 // a dead connection is no error.
 package memnet
