@@ -23,6 +23,12 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
+// leastAllocated is the least of a few calls of f, since the runtime allocates now
+// and then for itself.
+func leastAllocated(f func()) uint64 {
+	return min(allocated(f), allocated(f), allocated(f))
+}
+
 func TestHostileHeaderCostsLittleMemory(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -73,17 +79,15 @@ func TestHostileHeaderCostsLittleMemory(t *testing.T) {
 				},
 			} {
 				var err error
-				src := strings.NewReader(tt.header)
-				if got := allocated(func() { err = decode(src) }); got > most {
+				if got := leastAllocated(func() { err = decode(strings.NewReader(tt.header)) }); got > most {
 					t.Errorf("%s allocated %d bytes, want at most %d", name, got, most)
 				}
 				if !errors.Is(err, tt.want) {
 					t.Errorf("%s: %v, want %v", name, err, tt.want)
 				}
 			}
-			src := strings.NewReader(tt.header)
-			if got := allocated(func() {
-				r := tlv.NewReader(src)
+			if got := leastAllocated(func() {
+				r := tlv.NewReader(strings.NewReader(tt.header))
 				if err := r.Skip(); !errors.Is(err, io.ErrUnexpectedEOF) {
 					t.Errorf("Skip: %v, want %v", err, io.ErrUnexpectedEOF)
 				}
