@@ -2,6 +2,8 @@
 // code: import the part that you need, and only that is compiled.
 //
 //   - [github.com/netparts/netparts/tlv]: type-length-value records on a stream
+//   - [github.com/netparts/netparts/tftp]: a server and a client of the Trivial
+//     File Transfer Protocol
 //
 // The parts do not import each other. Each is configured by exported fields
 // whose zero values work, reports errors that map to those of the standard library,
