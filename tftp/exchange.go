@@ -22,6 +22,11 @@ type link interface {
 	// error.
 	send(b []byte, size int) error
 
+	// hold is called before packets for send are put together, and letGo after
+	// they were sent, so that not all that wait for their turn hold memory.
+	hold()
+	letGo()
+
 	// receive returns the next packet of the peer, or errTimeout at due. The
 	// packet is valid until the next receive or release.
 	receive(due time.Time) ([]byte, error)

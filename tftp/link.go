@@ -149,6 +149,10 @@ func (s *socket) arm(due time.Time) error {
 	return s.conn.SetReadDeadline(due)
 }
 
+// Nobody else sends.
+func (s *socket) hold()  {}
+func (s *socket) letGo() {}
+
 func (s *socket) buffered() bool { return s.reader.Buffered() }
 func (s *socket) release()       { s.reader.Release() }
 

@@ -50,6 +50,8 @@ type listener struct {
 	bound     netip.Addr    // what conn listens on, unless that is a wildcard
 	port      uint16
 
+	sending sync.Mutex // see port.hold
+
 	mu     sync.Mutex // refusing
 	writer *udpio.Writer
 }

@@ -188,6 +188,20 @@ func (p *port) arm(due time.Time) {
 	p.timer.Reset(time.Until(due))
 }
 
+// Transfers take turns with the sending, but for those that may take long to put
+// their packets together.
+func (p *port) hold() {
+	if p.mayLead {
+		p.listener.sending.Lock()
+	}
+}
+
+func (p *port) letGo() {
+	if p.mayLead {
+		p.listener.sending.Unlock()
+	}
+}
+
 func (p *port) buffered() bool { return len(p.box) > 0 }
 
 func (p *port) release() {

@@ -39,15 +39,7 @@ func (s *sender) sendWindow() error {
 	end := s.acked + int64(s.window)
 	s.before, s.early = s.most, false
 	for next := s.acked + 1; next <= end; {
-		packets, n, err := s.blocks.packets(next, end)
-		if err != nil {
-			return err
-		}
-		if next == s.acked+1 && s.tries == 0 && s.asked == 0 {
-			s.start() // not earlier: the source may have been slow
-		}
-		err = s.link.send(packets, s.size+headerSize)
-		s.blocks.release()
+		n, err := s.sendRun(next, end)
 		if err != nil {
 			return err
 		}
@@ -63,6 +55,21 @@ func (s *sender) sendWindow() error {
 		}
 	}
 	return nil
+}
+
+// sendRun sends blocks from next on, up to end at most, and returns how many.
+func (s *sender) sendRun(next, end int64) (int64, error) {
+	s.link.hold()
+	defer s.link.letGo()
+	packets, n, err := s.blocks.packets(next, end)
+	if err != nil {
+		return 0, err
+	}
+	defer s.blocks.release()
+	if next == s.acked+1 && s.tries == 0 && s.asked == 0 {
+		s.start() // not earlier: the source may have been slow
+	}
+	return n, s.link.send(packets, s.size+headerSize)
 }
 
 // awaitAck returns when a window must be sent: the next one, or what a gap or

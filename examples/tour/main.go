@@ -55,6 +55,7 @@ var stations = []struct {
 	pass func(ctx context.Context, f file) (arrival, error)
 }{
 	{"tlv", passTLV},
+	{"tftp", passTFTP},
 }
 
 // run is the program: it returns the exit status.
