@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -61,6 +62,7 @@ type Client struct {
 	// If nil, a socket of the package net is opened.
 	ListenPacket func(ctx context.Context, network, address string) (net.PacketConn, error)
 
+	running  atomic.Int32 // transfers
 	mu       sync.Mutex
 	dallying map[*socket]chan struct{} // closed when the socket is
 }
@@ -153,6 +155,8 @@ func (c *Client) dally(s *socket, r *receiver) {
 
 // transfer runs one transfer, and once more without options if they are refused.
 func (c *Client) transfer(ctx context.Context, do func(*dialog) error) (*Stats, error) {
+	c.running.Add(1)
+	defer c.running.Add(-1)
 	started := time.Now()
 	server, err := c.resolve(ctx)
 	if err != nil {

@@ -135,8 +135,11 @@ func (x *exchange) repeat() bool {
 
 // heard notes an answer of the peer with something new.
 func (x *exchange) heard() {
-	if x.clean {
+	switch {
+	case x.clean:
 		x.trip.sample(time.Since(x.began))
+	case x.tries == 0:
+		x.trip.recover()
 	}
 	if !x.answered {
 		x.answered = true

@@ -154,7 +154,12 @@ func (s *socket) hold()  {}
 func (s *socket) letGo() {}
 
 func (s *socket) buffered() bool { return s.reader.Buffered() }
-func (s *socket) release()       { s.reader.Release() }
+
+func (s *socket) release() {
+	if !s.reader.Buffered() {
+		s.reader.Release()
+	}
+}
 
 func (s *socket) cause() error {
 	s.mu.Lock()

@@ -217,6 +217,7 @@ func (l *listener) admit(t *transfer) bool {
 	}
 	if old := l.transfers[t.id]; old != nil {
 		if old.wire == t.wire && !old.silent() {
+			old.repeat, old.repeated = t, time.Now()
 			return false // it came twice
 		}
 		old.stop(nil, errReplaced)

@@ -38,8 +38,20 @@ func (r *roundTrip) sample(d time.Duration) {
 		r.smoothed += (d - r.smoothed) / 8
 		r.least = min(r.least, d)
 	}
-	r.timeout = min(max(r.smoothed+4*r.varies, minTimeout), r.most)
+	r.timeout = min(max(r.usual(), minTimeout), r.most)
 }
 
-// backOff doubles the wait after a timeout. It stays so until the next sample.
+// usual is how long an answer takes at most as a rule.
+func (r *roundTrip) usual() time.Duration { return r.smoothed + 4*r.varies }
+
+// backOff doubles the wait after a timeout. It stays so until the next sample, or
+// recover.
 func (r *roundTrip) backOff() { r.timeout = min(2*r.timeout, r.most) }
+
+// recover halves a wait that was doubled, after an answer that came in time but is
+// no sample.
+func (r *roundTrip) recover() {
+	if r.smoothed > 0 {
+		r.timeout = max(r.timeout/2, min(max(r.usual(), minTimeout), r.most))
+	}
+}

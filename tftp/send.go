@@ -77,16 +77,13 @@ func (s *sender) sendRun(next, end int64) (int64, error) {
 func (s *sender) awaitAck() error {
 	s.link.release()
 	for {
-		p, err := s.link.receive(s.due())
+		due := s.due()
+		if usual := s.began.Add(s.trip.usual()); s.early && usual.Before(due) {
+			due = usual
+		}
+		p, err := s.link.receive(due)
 		if err == errTimeout {
-			if err := s.again(); err != nil {
-				return err
-			}
-			s.trip.backOff()
-			if s.early {
-				s.trip.least /= 2 // it may have been one
-			}
-			return nil
+			return s.sendAgain()
 		}
 		if err != nil {
 			return err
@@ -100,6 +97,20 @@ func (s *sender) awaitAck() error {
 			}
 		}
 	}
+}
+
+// sendAgain notes that a window is sent again because its time is over. If an ACK
+// was taken for too early to be its answer, that may have been wrong.
+func (s *sender) sendAgain() error {
+	if s.early && s.repeat() {
+		s.trip.least /= 2
+		return nil
+	}
+	if err := s.again(); err != nil {
+		return err
+	}
+	s.trip.backOff()
+	return nil
 }
 
 // take reports whether an ACK of block is a reason to send a window.
@@ -130,6 +141,9 @@ func (s *sender) take(block uint16) (bool, error) {
 		return false, nil
 	case soon:
 		s.early = true
+		if forward > 0 {
+			s.trip.least -= s.trip.least / 4 // which is too long, if that goes on
+		}
 		return false, nil
 	case forward > 0:
 		return true, nil

@@ -34,7 +34,9 @@ type transfer struct {
 	counted    bool // for MaxTransfers
 	dallies    bool // all is done but for the last ACK, maybe
 	unanswered bool
-	way        link // the link of the exchange, once there is one
+	way        link      // the link of the exchange, once there is one
+	repeat     *transfer // of the same request, which came again
+	repeated   time.Time // when it did
 	cancel     context.CancelCauseFunc
 	stopErr    error
 }
@@ -83,7 +85,7 @@ func (t *transfer) heardOf() {
 	}
 }
 
-// silent reports whether the peer has stopped answering for so long that a request
+// silent reports whether nothing has come from the peer for so long that a request
 // is a new one, although it looks like the old.
 func (t *transfer) silent() bool {
 	since := t.silentSince.Load()
@@ -175,9 +177,12 @@ func (t *transfer) finish(err error) {
 // end forgets the transfer.
 func (t *transfer) end() {
 	l, s := t.listener, t.listener.server
+	again := t.again()
 	s.mu.Lock()
 	if l.transfers[t.id] == t {
 		delete(l.transfers, t.id)
+	} else {
+		again = nil // there is a newer one
 	}
 	s.running--
 	s.checkIdle()
@@ -191,6 +196,27 @@ func (t *transfer) end() {
 		l.wake()
 	}
 	close(t.ended)
+	if again != nil && l.admit(again) {
+		go again.run()
+	}
+}
+
+// again returns the request that came twice, if the second was no duplicate: a
+// client that has all, and asks for the same from the same port, may be quicker
+// than this side is with its last ACK. A duplicate is not, since it comes with the
+// first. So it is a new request if it came in the second half of the wait for the
+// last ACK.
+func (t *transfer) again() *transfer {
+	s := t.listener.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.repeat == nil || t.result.Write || t.result.Err != nil || t.result.Probe {
+		return nil
+	}
+	if now := time.Now(); t.repeated.Sub(t.began) <= now.Sub(t.began)/2 {
+		return nil
+	}
+	return t.repeat
 }
 
 // log writes one record of what has ended.

@@ -26,6 +26,14 @@ func Command(tb testing.TB, name, debianPackage string) string {
 	return path
 }
 
+// Slow skips a test that takes minutes, unless it is required.
+func Slow(tb testing.TB) {
+	tb.Helper()
+	if !Required() {
+		tb.Skipf("this test takes minutes: set NETPARTS_INTEROP=1")
+	}
+}
+
 // Root makes sure that the test runs as root.
 func Root(tb testing.TB) {
 	tb.Helper()

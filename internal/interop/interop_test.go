@@ -53,6 +53,17 @@ func TestMissingProgram(t *testing.T) {
 	}
 }
 
+func TestSlow(t *testing.T) {
+	t.Setenv("NETPARTS_INTEROP", "")
+	if got, want := how(interop.Slow), "skipped: this test takes minutes: set NETPARTS_INTEROP=1"; got != want {
+		t.Errorf("without the variable: %q, want %q", got, want)
+	}
+	t.Setenv("NETPARTS_INTEROP", "1")
+	if got := how(interop.Slow); got != "" {
+		t.Errorf("with the variable: %q, want nothing", got)
+	}
+}
+
 func TestProgramThatIsThere(t *testing.T) {
 	want, err := exec.LookPath("go")
 	if err != nil {

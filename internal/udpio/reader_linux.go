@@ -107,7 +107,7 @@ func (r *Reader) enable() {
 	o := newReading(r)
 	defer o.put()
 	if err := r.sock.raw.Control(o.ask); err != nil {
-		r.cfg.Coalesce = false // it is closed, as Read will say
+		r.cfg.Coalesce, r.cfg.Hold = false, 0 // it is closed, as Read will say
 	}
 }
 
@@ -117,6 +117,13 @@ func (o *reading) setOptions(fd uintptr) {
 	s := int(fd)
 	if o.cfg.Coalesce {
 		o.cfg.Coalesce = unix.SetsockoptInt(s, unix.SOL_UDP, unix.UDP_GRO, 1) == nil
+	}
+	if o.cfg.Hold > 0 {
+		// Other calls ask not to wait, each for itself.
+		limit := unix.NsecToTimeval(o.cfg.Hold.Nanoseconds())
+		if unix.SetsockoptTimeval(s, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit) != nil || unix.SetNonblock(s, false) != nil {
+			o.cfg.Hold = 0
+		}
 	}
 	if !o.cfg.Local {
 		return
@@ -172,7 +179,11 @@ func (o *reading) receive(fd uintptr) bool {
 			r.count, o.err = r.held.recvmsg(fd)
 			o.call = "recvmsg"
 		default:
-			r.count, o.err = r.held.recvfrom(fd, length)
+			flags := unix.MSG_DONTWAIT
+			if r.cfg.Hold > 0 {
+				flags = 0 // it waits as long as SO_RCVTIMEO says
+			}
+			r.count, o.err = r.held.recvfrom(fd, length, flags)
 			o.call = "recvfrom"
 		}
 		switch o.err {
@@ -208,10 +219,10 @@ func (s *set) recvmsg(fd uintptr) (int, unix.Errno) {
 
 // recvfrom takes one message of up to length bytes, with no more than its
 // sender.
-func (s *set) recvfrom(fd uintptr, length int) (int, unix.Errno) {
+func (s *set) recvfrom(fd uintptr, length, flags int) (int, unix.Errno) {
 	m := &s.msgs[0]
 	n, _, err := unix.Syscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&s.data[0])), uintptr(length),
-		unix.MSG_DONTWAIT|unix.MSG_TRUNC, uintptr(unsafe.Pointer(&s.slots[0].name)), uintptr(unsafe.Pointer(&m.Hdr.Namelen)))
+		uintptr(flags|unix.MSG_TRUNC), uintptr(unsafe.Pointer(&s.slots[0].name)), uintptr(unsafe.Pointer(&m.Hdr.Namelen)))
 	if err != 0 {
 		return 0, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -191,4 +192,46 @@ func FuzzSockaddr(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A Reader that holds its thread for a while reads as any other, and still notices
+// the deadline and Close.
+func TestHold(t *testing.T) {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	self := conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	r := udpio.NewReader(conn, udpio.Config{Size: 4, Hold: time.Millisecond})
+	w := udpio.NewWriter(conn)
+	for range 100 {
+		if err := w.Write([]byte("abcdef"), 3, self, netip.Addr{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"abc", "def"} {
+			if err := r.Read(); err != nil {
+				t.Fatal(err)
+			}
+			if p, ok := r.Next(); !ok || string(p.Data) != want || p.Peer != self || p.Cut {
+				t.Fatalf("Next = %+v, %v, want %q", p, ok, want)
+			}
+		}
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Read(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("Read: %v, want %v", err, os.ErrDeadlineExceeded)
+	}
+	if err := conn.SetReadDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	go conn.Close()
+	if err := r.Read(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Read: %v, want %v", err, net.ErrClosed)
+	}
 }
