@@ -262,3 +262,44 @@ func TestAddresses(t *testing.T) {
 		<-served
 	}
 }
+
+// Two ACKs that are read together are both heard: nothing tells the last one
+// again.
+func TestAcksThatComeTogether(t *testing.T) {
+	server, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	if err := server.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	c := &tftp.Client{Addr: server.LocalAddr().String(), Timeout: time.Second, Retries: 2}
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Put(t.Context(), "file", bytes.NewReader(make([]byte, 4000)))
+		done <- err
+	}()
+	b := make([]byte, 2000)
+	_, client, err := server.ReadFromUDPAddrPort(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := func(packets ...string) {
+		for _, p := range packets {
+			if _, err := server.WriteToUDPAddrPort([]byte(p), client); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	say("\x00\x06blksize\x001428\x00windowsize\x0016\x00")
+	for range 3 {
+		if _, _, err := server.ReadFromUDPAddrPort(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say("\x00\x04\x00\x01", "\x00\x04\x00\x02", "\x00\x04\x00\x03")
+	if err := <-done; err != nil {
+		t.Errorf("Put: %v", err)
+	}
+}

@@ -74,6 +74,34 @@ func TestCloseTellsPeers(t *testing.T) {
 	})
 }
 
+// Close after a Shutdown that was not waited for, or after a Serve that failed, ends
+// the transfers that are left.
+func TestCloseAfterShutdown(t *testing.T) {
+	withServer(t, func(t *testing.T, p *path) {
+		p.serves(random(600))
+		p.serve(t, func() {
+			g := p.guest(t, 2000)
+			g.request(read)
+			g.expect("DATA 1 of 512")
+			g.ack(1)
+			g.expect("DATA 2 of 88")
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := p.server.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("Shutdown: %v, want %v", err, context.Canceled)
+			}
+			synctest.Wait()
+			if err := p.server.Close(); err != nil {
+				t.Error(err)
+			}
+			g.expect("ERROR 0 server is shutting down")
+		})
+		if len(p.reports) != 1 || p.reports[0].Err != tftp.ErrServerClosed {
+			t.Errorf("reports %+v", p.reports)
+		}
+	})
+}
+
 // A closed server serves nothing, and frees its address at once.
 func TestServeAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -164,9 +192,6 @@ func TestAnswersFromTheAskedAddress(t *testing.T) {
 			}
 			served := make(chan error)
 			go func() { served <- s.Serve(conn) }()
-			for s.Addr() == nil { // what comes earlier has no address yet
-				runtime.Gosched()
-			}
 			client, err := net.ListenUDP("udp4", nil)
 			if err != nil {
 				t.Fatal(err)

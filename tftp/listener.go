@@ -46,6 +46,7 @@ type listener struct {
 	transfers map[tid]*transfer
 	waiting   []*transfer   // those that may give way, oldest first, and others
 	lead      chan struct{} // the lead comes back
+	ended     bool          // the loop has, and transfers may go on
 	granted   int           // bytes of the receive buffer, or 0 if not known
 	bound     netip.Addr    // what conn listens on, unless that is a wildcard
 	port      uint16
@@ -166,9 +167,6 @@ func (l *listener) deliver(id tid, data []byte, lead bool) (found, led bool) {
 	l.server.mu.Lock()
 	defer l.server.mu.Unlock()
 	t := l.transfers[id]
-	if t == nil { // its request may have come before the system told of local addresses
-		t = l.transfers[tid{peer: id.peer}]
-	}
 	if t == nil {
 		return false, false
 	}

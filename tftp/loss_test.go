@@ -180,6 +180,28 @@ func TestOnePercentLoss(t *testing.T) {
 	}
 }
 
+// Over a long way a window of blocks is under way in each round trip.
+func TestLongPath(t *testing.T) {
+	file := random(4 << 20)
+	const roundTrip = 50 * time.Millisecond
+	for _, single := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPath(memnet.Delay(nil, roundTrip/2), seekable{bytes.NewReader(file)}, nil)
+			p.server.SinglePort, p.client.WindowSize = single, 64
+			p.serve(t, func() {
+				stats := p.get(t, file)
+				rate := float64(stats.Bytes) / stats.Duration.Seconds()
+				most := float64(stats.WindowSize*stats.BlockSize) / roundTrip.Seconds()
+				t.Logf("%.2f of a window each round trip", rate/most)
+				if stats.WindowSize != 64 || rate < 0.8*most {
+					t.Errorf("%.0f bytes/s, want at least 0.8 of %.0f: %+v", rate, most, stats)
+				}
+			})
+			p.noFailures(t)
+		})
+	}
+}
+
 // Whatever the network does to packets, the file arrives whole, and both sides
 // know.
 func TestBadNetworks(t *testing.T) {

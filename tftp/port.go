@@ -145,14 +145,15 @@ func (p *port) read(due time.Time) ([]byte, error) {
 				return nil, err
 			}
 		}
-		select {
-		case <-p.stopped: // after the deadline was set, which stop moves as well
-			return nil, p.cause()
-		default:
+		if err := p.cause(); err != nil { // after the deadline was set, which stop moves as well
+			return nil, err
 		}
 		err := l.reader.Read()
 		if err == nil {
 			continue
+		}
+		if cause := p.cause(); cause != nil {
+			return nil, cause
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, err
@@ -177,6 +178,7 @@ func (p *port) yield() {
 	}
 }
 
+// cause is why the port was stopped, or nil.
 func (p *port) cause() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

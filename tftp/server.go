@@ -223,9 +223,17 @@ func (s *Server) add(l *listener) bool {
 func (s *Server) remove(l *listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.listeners, l)
+	l.ended = true
+	s.forget(l)
 	s.checkIdle()
 	return s.closing
+}
+
+// forget takes a listener out when nothing is left of it. It is called under mu.
+func (s *Server) forget(l *listener) {
+	if l.ended && len(l.transfers) == 0 {
+		delete(s.listeners, l)
+	}
 }
 
 // Shutdown takes no more requests and waits until the transfers that run have

@@ -185,6 +185,7 @@ func (t *transfer) end() {
 		again = nil // there is a newer one
 	}
 	s.running--
+	s.forget(l)
 	s.checkIdle()
 	t.way = nil
 	wake := s.closing && len(l.transfers) == 0

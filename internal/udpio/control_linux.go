@@ -43,8 +43,10 @@ func (p *Packet) sentTo4(answerFrom, destination [4]byte) {
 	case !local.IsUnspecified():
 		p.Local = local
 		p.Broadcast = dst != local || dst.IsMulticast()
-	default: // it arrived before the kernel was asked to look
-		p.Broadcast = dst.IsMulticast() || dst == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	case dst.IsMulticast() || dst == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
+		p.Broadcast = true
+	default: // it arrived before the kernel was asked to look, and may be a broadcast of a network
+		p.Local = dst
 	}
 }
 

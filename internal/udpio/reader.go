@@ -20,7 +20,9 @@ type Packet struct {
 	Peer netip.AddrPort
 
 	// Local is the address of this host that an answer should leave from. It is
-	// the zero Addr if Config.Local is not set or the system does not tell.
+	// the zero Addr if Config.Local is not set or the system does not tell. Of a
+	// datagram that arrived before the Reader was made it is where that was
+	// sent to, even if that is a broadcast address of a network.
 	Local netip.Addr
 
 	// Broadcast reports whether the datagram was sent to a broadcast or

@@ -126,7 +126,7 @@ func TestControl(t *testing.T) {
 		{"IPv4", info4("192.0.2.1", "192.0.2.1"), "192.0.2.1", false, 0},
 		{"broadcast", info4("192.0.2.1", "192.0.2.255"), "192.0.2.1", true, 0},
 		{"IPv4 multicast", info4("192.0.2.1", "224.0.0.1"), "192.0.2.1", true, 0},
-		{"before it was asked for", info4("0.0.0.0", "192.0.2.1"), "", false, 0},
+		{"before it was asked for", info4("0.0.0.0", "192.0.2.1"), "192.0.2.1", false, 0},
 		{"multicast before", info4("0.0.0.0", "224.0.0.1"), "", true, 0},
 		{"broadcast before", info4("0.0.0.0", "255.255.255.255"), "", true, 0},
 		{"IPv6", info6("2001:db8::1"), "2001:db8::1", false, 0},
