@@ -184,10 +184,7 @@ func (t *transfer) end() {
 	} else {
 		again = nil // there is a newer one
 	}
-	s.running--
-	s.forget(l)
-	s.checkIdle()
-	t.way = nil
+	t.way = nil // so that nothing is delivered to it any more
 	wake := s.closing && len(l.transfers) == 0
 	s.mu.Unlock()
 	if t.link != nil {
@@ -200,6 +197,12 @@ func (t *transfer) end() {
 	if again != nil && l.admit(again) {
 		go again.run()
 	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running--
+	s.forget(l)
+	s.checkIdle()
 }
 
 // again returns the request that came twice, if the second was no duplicate: a
