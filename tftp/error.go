@@ -149,7 +149,7 @@ func report(err error) *Error {
 		return &Error{Code: local.code}
 	}
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG):
 		return &Error{Code: CodeNotFound}
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrInvalid):
 		return &Error{Code: CodeAccess}

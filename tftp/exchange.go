@@ -64,6 +64,8 @@ type exchange struct {
 	asked int       // how often the peer had, since
 	clean bool      // neither did, so the answer tells the round trip
 
+	gaveUp bool // the peer does not answer, and nobody is there to be told
+
 	// silentSince is when a peer that had answered before was sent something
 	// that it has not answered in time, in nanoseconds, or 0. The server reads it.
 	silentSince atomic.Int64
@@ -106,6 +108,7 @@ func (x *exchange) due() time.Time {
 // that has happened too often.
 func (x *exchange) again() error {
 	if x.tries >= x.limit() {
+		x.gaveUp = true
 		return ErrNoAnswer
 	}
 	if x.tries == 0 && x.answered {
@@ -188,7 +191,7 @@ func (x *exchange) ask(packet []byte, accept func(p []byte) (bool, error)) error
 // tell sends the ERROR for err unless err came from the peer, or from nobody
 // listening.
 func (x *exchange) tell(err error) {
-	if _, said := errors.AsType[*peerError](err); said || errors.Is(err, ErrNoAnswer) {
+	if _, said := errors.AsType[*peerError](err); said || x.gaveUp {
 		return
 	}
 	p, _ := report(err).AppendBinary(nil) // which never fails

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"syscall"
 )
 
 // Payload returns a function for [Server.Open] that answers every name with
@@ -100,14 +101,14 @@ func (f *Folder) Open(_ context.Context, r *Request) (io.ReadCloser, error) {
 	}
 	info, err := f.root.Stat(name) // first, since to open a device may do something
 	if err != nil {
-		return nil, err
+		return nil, escape(err)
 	}
 	if err := mustBeRegular(info, name); err != nil {
 		return nil, err
 	}
 	file, err := f.root.OpenFile(name, os.O_RDONLY|nonblocking, 0)
 	if err != nil {
-		return nil, err
+		return nil, escape(err)
 	}
 	// It may have been replaced between the two.
 	info, err = file.Stat()
@@ -118,6 +119,20 @@ func (f *Folder) Open(_ context.Context, r *Request) (io.ReadCloser, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
+}
+
+// escape adds fs.ErrPermission to the error of an os.Root for a symbolic link that
+// leads out of it. Package os does not export that, but it is the only cause that
+// does not come from the system.
+func escape(err error) error {
+	e, ok := errors.AsType[*fs.PathError](err)
+	if !ok || errors.Is(err, fs.ErrClosed) {
+		return err
+	}
+	if _, system := errors.AsType[syscall.Errno](e.Err); system {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, fs.ErrPermission)
 }
 
 // Create begins an upload. The file is written under a temporary name, which
@@ -135,7 +150,7 @@ func (f *Folder) Create(_ context.Context, r *Request) (Upload, error) {
 	case err == nil && !f.Overwrite:
 		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return nil, err
+		return nil, escape(err)
 	}
 	part := path.Join(path.Dir(name), ".tftp-"+rand.Text())
 	file, err := f.root.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)

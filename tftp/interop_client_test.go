@@ -215,7 +215,7 @@ func TestInteropClients(t *testing.T) {
 // both sides.
 func checkClient(t *testing.T, c realClient, s *ourServer, here string, j job, file []byte, want tftp.Stats) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	name := fmt.Sprintf("file-%d-%v", len(file), j.put)
 	there := filepath.Join(s.folder, name)
@@ -262,7 +262,7 @@ func TestInteropClientsNetascii(t *testing.T) {
 			c := realClients[tt.client]
 			c.find(t)
 			s, here := startOurServer(t), t.TempDir()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()
 			if err := os.WriteFile(filepath.Join(s.folder, "text"), longText(), 0o600); err != nil {
 				t.Fatal(err)

@@ -206,7 +206,7 @@ func TestInteropServers(t *testing.T) {
 // checkServer reads and writes a file.
 func checkServer(t *testing.T, c *tftp.Client, folder string, file []byte, want tftp.Stats) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	writeFile(t, filepath.Join(folder, "file"), file)
 	check := func(what string, got *tftp.Stats, err error) {
@@ -231,7 +231,7 @@ func TestInteropServersNetascii(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			addr, folder := server.start(t)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()
 			writeFile(t, filepath.Join(folder, "text"), longText())
 			for _, block := range []int{-1, 8, 513} {
@@ -311,7 +311,7 @@ func TestRootDnsmasq(t *testing.T) {
 	awaitServer(t, &tftp.Client{Addr: addr.String(), Timeout: 100 * time.Millisecond, Retries: -1, ListenPacket: n.listen})
 	plain := bytes.ReplaceAll(longText(), []byte("\r"), nil) // it sends a CR as it is
 	writeFile(t, filepath.Join(folder, "text"), plain)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	c := &tftp.Client{Addr: addr.String(), Netascii: true, ListenPacket: n.listen}
 	if _, err := getFrom(ctx, c, "text", plain); err != nil {

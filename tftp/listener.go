@@ -222,14 +222,17 @@ func (l *listener) admit(t *transfer) bool {
 		t.after = old.ended
 		old.leave()
 	}
-	count := s.peers[t.id.peer.Addr()]
-	if count != nil && reached(count.active, s.MaxPerPeer, defaultMaxPerPeer) ||
-		reached(s.active, s.MaxTransfers, defaultMaxTransfers) && !l.giveWay() {
+	peer := t.id.peer.Addr()
+	if count := s.peers[peer]; count != nil && reached(count.active, s.MaxPerPeer, defaultMaxPerPeer) {
 		return false
 	}
+	if reached(s.active, s.MaxTransfers, defaultMaxTransfers) && !l.giveWay() {
+		return false
+	}
+	count := s.peers[peer] // not earlier: what gave way may have been its last
 	if count == nil {
 		count = new(peerCount)
-		s.peers[t.id.peer.Addr()] = count
+		s.peers[peer] = count
 	}
 	t.firstRetries = 2
 	if count.unanswered >= maxUnanswered {

@@ -62,8 +62,9 @@ func (p *path) serve(t *testing.T, f func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error)
+	served := make(chan error, 1)
 	go func() { served <- p.server.Serve(conn) }()
+	defer p.server.Close() // in case that f ends the test
 	f()
 	if err := p.client.Wait(t.Context()); err != nil {
 		t.Errorf("Wait: %v", err)

@@ -1,6 +1,7 @@
 package tftp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ func (t *transfer) serve(ctx context.Context) (err error) {
 			err = fmt.Errorf("%w: %v", errPanic, v)
 			t.fail(err)
 			t.listener.server.logger().Error("panic in a hook",
-				"name", loggable(t.result.Request.Name), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+				"name", loggable(t.result.Request.Name), "panic", loggable(fmt.Sprint(v)), "stack", string(debug.Stack()))
 		}
 	}()
 	t.stats.Size = -1
@@ -130,10 +131,9 @@ func (t *transfer) takeUpload(ctx context.Context) (err error) {
 		return err
 	}
 	committed := false
-	err = errPanic
 	defer func() {
 		if !committed {
-			upload.Abort(err)
+			upload.Abort(cmp.Or(err, errPanic)) // without an error only a panic ends here
 		}
 	}()
 	if err = t.connect(ctx, false); err != nil {
