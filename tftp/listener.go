@@ -193,7 +193,7 @@ func (l *listener) request(id tid, data []byte, write bool) {
 		l.refuse(id, &Error{Code: CodeUndefined, Message: "mode is not supported"})
 		return
 	}
-	t := &transfer{listener: l, id: id, wire: wire, ended: make(chan struct{})}
+	t := &transfer{listener: l, id: id, wire: wire}
 	t.started = time.Now()
 	t.result.Write = write
 	t.result.Request = Request{
@@ -219,6 +219,9 @@ func (l *listener) admit(t *transfer) bool {
 			return false // it came twice
 		}
 		old.stop(nil, errReplaced)
+		if old.ended == nil {
+			old.ended = make(chan struct{})
+		}
 		t.after = old.ended
 		old.leave()
 	}

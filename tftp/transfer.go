@@ -23,7 +23,6 @@ type transfer struct {
 	id       tid
 	wire     string          // the request as it came
 	after    <-chan struct{} // closed when the transfer that this one replaces has ended
-	ended    chan struct{}
 	result   Transfer
 	terms    terms
 	taken    []Option  // for the OACK
@@ -34,9 +33,10 @@ type transfer struct {
 	counted    bool // for MaxTransfers
 	dallies    bool // all is done but for the last ACK, maybe
 	unanswered bool
-	way        link      // the link of the exchange, once there is one
-	repeat     *transfer // of the same request, which came again
-	repeated   time.Time // when it did
+	way        link          // the link of the exchange, once there is one
+	repeat     *transfer     // of the same request, which came again
+	repeated   time.Time     // when it did
+	ended      chan struct{} // closed when it has, or nil if nobody waits
 	cancel     context.CancelCauseFunc
 	stopErr    error
 }
@@ -185,6 +185,7 @@ func (t *transfer) end() {
 		again = nil // there is a newer one
 	}
 	t.way = nil // so that nothing is delivered to it any more
+	ended := t.ended
 	wake := s.closing && len(l.transfers) == 0
 	s.mu.Unlock()
 	if t.link != nil {
@@ -193,7 +194,9 @@ func (t *transfer) end() {
 	if wake {
 		l.wake()
 	}
-	close(t.ended)
+	if ended != nil {
+		close(ended)
+	}
 	if again != nil && l.admit(again) {
 		go again.run()
 	}
