@@ -4,6 +4,8 @@
 //   - [github.com/netparts/netparts/tlv]: type-length-value records on a stream
 //   - [github.com/netparts/netparts/tftp]: a server and a client of the Trivial
 //     File Transfer Protocol
+//   - [github.com/netparts/netparts/echo]: echo services over TCP, UDP, TLS and
+//     Unix sockets
 //
 // The parts do not import each other. Each is configured by exported fields
 // whose zero values work, reports errors that map to those of the standard library,

@@ -101,7 +101,7 @@ func TestPassingAcceptErrorsAreWaitedOut(t *testing.T) {
 		if n := strings.Count(log.String(), "accept fails"); n != 1 {
 			t.Errorf("%d records of the errors, want 1:\n%s", n, log.String())
 		}
-		if !strings.Contains(log.String(), `msg="accepting again" errors=12 duration=4.275s`) {
+		if !strings.Contains(log.String(), `msg="accept works again" errors=12 duration=4.275s`) {
 			t.Errorf("no record of the end:\n%s", log.String())
 		}
 	})

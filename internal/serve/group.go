@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 )
 
 // A Config is what a server wants of one call.
@@ -29,10 +30,25 @@ type Config struct {
 	// negative, there is no limit.
 	MaxConns int
 
+	// WakeReaders lets Shutdown move the read deadlines of the connections into
+	// the past, so that handlers that wait for a peer return from Read. A handler
+	// that moves the deadline itself looks at Stopping afterwards.
+	WakeReaders bool
+
 	// Logger gets a record of each spell of accept errors and of each panic in
 	// Handle. If nil, nothing is logged.
 	Logger *slog.Logger
 }
+
+func (c *Config) logger() *slog.Logger {
+	if c.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return c.Logger
+}
+
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
 
 // A Group is the listeners and the connections of one server. Its zero value is
 // ready to use, and all methods are safe for concurrent use.
@@ -41,15 +57,17 @@ type Group struct {
 	changed  sync.Cond // a connection ended, or stopping is set
 	ready    bool      // the fields below are made
 	stopping bool      // Shutdown or Close has begun
+	addr     net.Addr  // of the first listener or packet connection
 	closeErr error     // the first error of a listener's Close
 
-	// Both are sets of pointers of our own, because a net.Listener or a
+	// These are sets of pointers of our own, because a net.Listener or a
 	// net.Conn may be of a type that cannot be compared.
 	listeners map[*listener]struct{}
+	packets   map[*packets]struct{}
 	conns     map[*conn]struct{}
 
 	stop chan struct{} // closed when stopping is set
-	idle chan struct{} // closed when stopping is set and conns is empty
+	idle chan struct{} // closed when stopping is set and packets and conns are empty
 }
 
 // A listener is a net.Listener whose Close may be called again.
@@ -60,6 +78,7 @@ type conn struct {
 	net.Conn
 	cancel context.CancelCauseFunc
 	closed error // the cause when the Group is closed
+	wakes  bool  // Shutdown moves its read deadline
 }
 
 // abort ends the handler's context and closes c without a farewell: a TLS
@@ -84,6 +103,7 @@ func (g *Group) lock() {
 	g.ready = true
 	g.changed.L = &g.mu
 	g.listeners = make(map[*listener]struct{})
+	g.packets = make(map[*packets]struct{})
 	g.conns = make(map[*conn]struct{})
 	g.stop = make(chan struct{})
 	g.idle = make(chan struct{})
@@ -95,16 +115,13 @@ func (g *Group) lock() {
 func (g *Group) Serve(l net.Listener, c Config) error {
 	own := &listener{close: sync.OnceValue(l.Close)}
 	defer own.close()
-	if !g.addListener(own) {
+	if !g.addListener(own, l.Addr()) {
 		return c.Closed
 	}
 	defer g.removeListener(own)
 
-	log := c.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	var pause backoff
+	log := c.logger()
+	pause := backoff{what: "accept"}
 	for g.waitForRoom(c.MaxConns) {
 		accepted, err := l.Accept()
 		switch {
@@ -170,6 +187,14 @@ func (g *Group) ServeConn(ctx context.Context, accepted net.Conn, c Config) erro
 	return context.Cause(ctx)
 }
 
+// Addr returns the address of the first listener or packet connection, or nil
+// before there is one.
+func (g *Group) Addr() net.Addr {
+	g.lock()
+	defer g.mu.Unlock()
+	return g.addr
+}
+
 // Stopping returns a channel that is closed when Shutdown or Close begins. A
 // handler whose connection is idle should then return.
 func (g *Group) Stopping() <-chan struct{} {
@@ -184,6 +209,9 @@ func (g *Group) Stopping() <-chan struct{} {
 // can be called again, and after Close, to wait.
 func (g *Group) Shutdown(ctx context.Context) error {
 	err := g.stopAccepting()
+	for _, wake := range g.sleepers() {
+		wake()
+	}
 	select {
 	case <-g.idle:
 		return err
@@ -197,18 +225,43 @@ func (g *Group) Shutdown(ctx context.Context) error {
 	}
 }
 
+// sleepers returns functions that wake what waits for a peer.
+func (g *Group) sleepers() []func() {
+	g.lock()
+	defer g.mu.Unlock()
+	var wake []func()
+	for p := range g.packets {
+		wake = append(wake, func() {
+			if p.SetReadDeadline(past) != nil {
+				p.close() // it has no deadlines, or is closed
+			}
+		})
+	}
+	for c := range g.conns {
+		if c.wakes {
+			// An error says that it is closed, which wakes the handler too.
+			wake = append(wake, func() { _ = c.SetReadDeadline(past) })
+		}
+	}
+	return wake
+}
+
 // Close stops accepting and closes the listeners and all connections. It does
 // not wait for their handlers; Shutdown does. It returns the first error of
-// closing a listener.
+// closing a listener or a packet connection.
 func (g *Group) Close() error {
 	err := g.stopAccepting()
 	g.lock()
 	open := slices.Collect(maps.Keys(g.conns))
+	loops := slices.Collect(maps.Keys(g.packets))
 	g.mu.Unlock()
 	// Side by side, because each may take its time.
 	var closing sync.WaitGroup
 	for _, c := range open {
 		closing.Go(c.abort)
+	}
+	for _, p := range loops {
+		err = cmp.Or(err, p.close())
 	}
 	closing.Wait()
 	return err
@@ -222,9 +275,7 @@ func (g *Group) stopAccepting() error {
 		g.stopping = true
 		close(g.stop)
 		g.changed.Broadcast()
-		if len(g.conns) == 0 {
-			close(g.idle)
-		}
+		g.checkIdle()
 	}
 	listeners := slices.Collect(maps.Keys(g.listeners))
 	g.mu.Unlock()
@@ -261,12 +312,27 @@ func (g *Group) isStopping() bool {
 	return g.stopping
 }
 
-func (g *Group) addListener(l *listener) bool {
+// checkIdle closes idle when nothing is open any more. It is called under mu.
+func (g *Group) checkIdle() {
+	if g.stopping && len(g.conns) == 0 && len(g.packets) == 0 {
+		close(g.idle)
+	}
+}
+
+// announce sets addr if nothing listens yet. It is called under mu.
+func (g *Group) announce(addr net.Addr) {
+	if len(g.listeners) == 0 && len(g.packets) == 0 {
+		g.addr = addr
+	}
+}
+
+func (g *Group) addListener(l *listener, addr net.Addr) bool {
 	g.lock()
 	defer g.mu.Unlock()
 	if g.stopping {
 		return false
 	}
+	g.announce(addr)
 	g.listeners[l] = struct{}{}
 	return true
 }
@@ -281,7 +347,7 @@ func (g *Group) removeListener(l *listener) {
 // for the handler. If the Group has stopped it closes the connection.
 func (g *Group) addConn(ctx context.Context, accepted net.Conn, c Config, most int) (context.Context, *conn, bool) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	own := &conn{Conn: accepted, cancel: cancel, closed: c.Closed}
+	own := &conn{Conn: accepted, cancel: cancel, closed: c.Closed, wakes: c.WakeReaders}
 	g.lock()
 	ok := g.waitLocked(most)
 	if ok {
@@ -301,7 +367,5 @@ func (g *Group) removeConn(c *conn) {
 	defer g.mu.Unlock()
 	delete(g.conns, c)
 	g.changed.Broadcast()
-	if g.stopping && len(g.conns) == 0 {
-		close(g.idle)
-	}
+	g.checkIdle()
 }

@@ -116,12 +116,8 @@ func (r *Reader) Read() error {
 // Next returns the next of the datagrams that Read took, and false if there is
 // none left.
 func (r *Reader) Next() (Packet, bool) {
-	if !r.loaded {
-		if r.next == r.count {
-			return Packet{}, false
-		}
-		r.load(r.next)
-		r.next++
+	if !r.fetch() {
+		return Packet{}, false
 	}
 	p := r.current
 	n := min(len(r.rest), r.segment)
@@ -134,6 +130,35 @@ func (r *Reader) Next() (Packet, bool) {
 		p.Data, p.Cut = p.Data[:r.cfg.Size:r.cfg.Size], true
 	}
 	return p, true
+}
+
+// NextRun returns what Next does, together with the datagrams that the kernel
+// handed over in one piece with that: p.Data is datagrams of size bytes one after
+// the other, of which the last may be shorter, as Writer.Write takes them. Those
+// that are longer than Config.Size come one at a time.
+func (r *Reader) NextRun() (p Packet, size int, ok bool) {
+	if !r.fetch() || len(r.rest) <= r.segment || r.segment > r.cfg.Size {
+		p, ok = r.Next()
+		return p, len(p.Data), ok
+	}
+	p = r.current
+	p.Data = r.rest
+	r.rest, r.loaded = nil, false
+	return p, r.segment, true
+}
+
+// fetch makes current and rest those of the next message, if they are not, and
+// reports false if there is none.
+func (r *Reader) fetch() bool {
+	if !r.loaded {
+		if r.next == r.count {
+			return false
+		}
+		r.load(r.next)
+		r.next++
+		r.loaded = true // even if it is an empty datagram
+	}
+	return true
 }
 
 // Buffered reports whether Next would return a datagram.

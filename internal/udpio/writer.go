@@ -1,8 +1,11 @@
 package udpio
 
 import (
+	"cmp"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 )
 
 // A Writer sends datagrams through one connection. It is not safe for
@@ -44,6 +47,40 @@ func (w *Writer) Write(b []byte, size int, to netip.AddrPort, from netip.Addr) e
 		return w.writeBatch(b, size, to, from)
 	}
 	return w.writeEach(b, size, to)
+}
+
+// A Message is what one Write sends: Data, as datagrams of Size bytes, to the
+// address To from the address From.
+type Message struct {
+	Data []byte
+	Size int
+	To   netip.AddrPort
+	From netip.Addr
+}
+
+// WriteAll sends each of ms as Write does, many with one system call where that
+// can be done. A message that cannot be sent does not keep it from sending
+// others, but for the end of the connection or its write deadline. It returns
+// how many were not sent, and the first error.
+func (w *Writer) WriteAll(ms []Message) (failed int, err error) {
+	if w.sock.batches() && len(ms) > 1 {
+		return w.writeMessages(ms)
+	}
+	for i, m := range ms {
+		if e := w.Write(m.Data, m.Size, m.To, m.From); e != nil {
+			failed++
+			err = cmp.Or(err, e)
+			if isOver(e) {
+				return failed + len(ms) - i - 1, err
+			}
+		}
+	}
+	return failed, err
+}
+
+// isOver reports whether no other message can be sent after an error either.
+func isOver(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // opError is the error that package net would return.

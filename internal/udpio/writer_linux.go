@@ -180,26 +180,45 @@ func (o *sending) learn() {
 // begin sets what all messages share.
 func (o *sending) begin(fd int) error {
 	if !o.sock.known {
-		domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
-		if err != nil {
-			return os.NewSyscallError("getsockopt", err)
+		if err := o.sock.learnDomain(fd); err != nil {
+			return err
 		}
-		o.sock.known, o.sock.inet6 = true, domain == unix.AF_INET6
 	}
 	if err := o.address(); err != nil {
 		return err
 	}
 	o.source = o.control.n
-	o.limit = maxPayload6
-	if o.to.Addr().Unmap().Is4() {
-		o.limit = maxPayload4
-	}
-	o.limit = min(o.limit/o.size, maxSegments) * o.size
-	o.single = o.limit <= o.size || len(o.rest) <= o.size || o.sock.whole != 0 && o.size >= o.sock.whole || !segments(fd)
+	o.limit = segmentLimit(o.to.Addr(), o.size)
+	o.single = o.limit <= o.size || len(o.rest) <= o.size || !o.sock.splits(fd, o.size)
 	if !o.single {
 		o.control.addSegment(o.size)
 	}
 	return nil
+}
+
+// learnDomain asks the socket whether it is one of IPv6.
+func (s *sender) learnDomain(fd int) error {
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	if err != nil {
+		return os.NewSyscallError("getsockopt", err)
+	}
+	s.known, s.inet6 = true, domain == unix.AF_INET6
+	return nil
+}
+
+// splits reports whether the kernel makes datagrams of size bytes of a message.
+func (s *sender) splits(fd, size int) bool {
+	return (s.whole == 0 || size < s.whole) && segments(fd)
+}
+
+// segmentLimit is how many bytes a message to addr may have, for the kernel to make
+// datagrams of size bytes of it.
+func segmentLimit(addr netip.Addr, size int) int {
+	most := maxPayload6
+	if addr.Unmap().Is4() {
+		most = maxPayload4
+	}
+	return min(most/size, maxSegments) * size
 }
 
 // address sets where the messages go to and come from.

@@ -1,0 +1,177 @@
+package echo
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// chunk is how much of a stream is read at once, in bytes. More does not pay.
+const chunk = 16 << 10
+
+// A buffer is what is read at once. A stream holds one only while there is
+// something to read or to write.
+type buffer [chunk]byte
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+// A stream is a connection that is echoed.
+type stream struct {
+	server *Server
+	conn   net.Conn
+	idle   time.Duration // its limit, or none if negative
+	begin  time.Time
+	last   time.Duration // when something happened, since begin
+	bytes  int64         // echoed
+}
+
+// errIdle ends a connection that is silent or does not read.
+var errIdle = errors.New("idle")
+
+// handle echoes one connection.
+func (s *Server) handle(ctx context.Context, conn net.Conn) {
+	c := &stream{server: s, conn: conn, idle: s.idleTimeout(), begin: time.Now()}
+	err := c.echo(ctx)
+	if s.Logger == nil {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("remote", remote(conn)), slog.Int64("bytes", c.bytes),
+		slog.Duration("duration", time.Since(c.begin)),
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	s.Logger.LogAttrs(ctx, slog.LevelInfo, "connection ended", attrs...)
+}
+
+// remote returns the peer's address, if it has one.
+func remote(conn net.Conn) string {
+	if a := conn.RemoteAddr(); a != nil {
+		return a.String()
+	}
+	return ""
+}
+
+// echo returns nil if the client ended the stream, or had nothing more to say
+// when the server shut down.
+func (c *stream) echo(ctx context.Context) error {
+	if err := c.handshake(ctx); err != nil {
+		return err
+	}
+	if err := c.extend(); err != nil {
+		return err
+	}
+	if serve := c.kernel(); serve != nil {
+		return serve()
+	}
+	return c.copy()
+}
+
+// handshake gives TLS a limit of its own, for clients that connect and are
+// silent.
+func (c *stream) handshake(ctx context.Context) error {
+	conn, ok := c.conn.(interface {
+		HandshakeContext(ctx context.Context) error
+	})
+	if !ok {
+		return nil
+	}
+	limit := handshakeTimeout
+	if c.idle > 0 {
+		limit = min(limit, c.idle)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return conn.HandshakeContext(ctx)
+}
+
+// touch notes that something happened.
+func (c *stream) touch() { c.last = time.Since(c.begin) }
+
+// extend moves the read deadline to where the connection has been idle for too
+// long. That is done when a deadline passes and not at each read.
+func (c *stream) extend() error {
+	if c.idle < 0 {
+		return nil
+	}
+	return c.conn.SetReadDeadline(c.begin.Add(c.last + c.idle))
+}
+
+// passed is called when the read deadline has passed. It reports whether the
+// stream is to end, and with which error.
+func (c *stream) passed() (end bool, err error) {
+	if c.server.stopping() {
+		return true, nil
+	}
+	if c.idle >= 0 && time.Since(c.begin)-c.last >= c.idle {
+		return true, errIdle
+	}
+	if err := c.extend(); err != nil {
+		return true, err
+	}
+	// Shutdown may have moved the deadline just before.
+	return c.server.stopping(), nil
+}
+
+// copy echoes by the methods of the connection. It waits with a small buffer,
+// and takes a large one while much is coming.
+func (c *stream) copy() error {
+	small := make([]byte, 512)
+	var large *buffer
+	defer func() {
+		if large != nil {
+			buffers.Put(large)
+		}
+	}()
+	b := small
+	for {
+		n, err := c.conn.Read(b)
+		if n > 0 {
+			c.touch()
+			if err := c.write(b[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if end, err := c.passed(); end {
+				return err
+			}
+		default:
+			return err
+		}
+		switch {
+		case n == len(b) && large == nil:
+			large = buffers.Get().(*buffer)
+			b = large[:]
+		case n < len(b) && large != nil:
+			buffers.Put(large)
+			b, large = small, nil
+		}
+	}
+}
+
+// write sends b, and waits for room no longer than the idle timeout.
+func (c *stream) write(b []byte) error {
+	if c.idle >= 0 {
+		if err := c.conn.SetWriteDeadline(time.Now().Add(c.idle)); err != nil {
+			return err
+		}
+	}
+	n, err := c.conn.Write(b)
+	c.bytes += int64(n)
+	c.touch()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errIdle
+	}
+	return err
+}

@@ -1,0 +1,82 @@
+package echo
+
+import (
+	"errors"
+	"net"
+
+	"github.com/netparts/netparts/internal/udpio"
+)
+
+const (
+	// maxDatagram is more than a UDP datagram carries: 65507 bytes over IPv4,
+	// 65527 over IPv6.
+	maxDatagram = 65535
+
+	// batch is how many datagrams, or runs of them, one system call reads or
+	// sends.
+	batch = 32
+)
+
+// A udp echoes the datagrams of a UDP socket: what one system call reads another
+// one sends, and a run of datagrams that the kernel joined it splits again.
+type udp struct {
+	*tally
+	reader  *udpio.Reader
+	writer  *udpio.Writer
+	port    uint16
+	answers [batch]udpio.Message
+}
+
+func newUDP(conn *net.UDPConn, t *tally) *udp {
+	return &udp{
+		tally: t,
+		reader: udpio.NewReader(conn, udpio.Config{
+			Size: maxDatagram, Batch: batch, Coalesce: true,
+			Local: true, // to answer from there, and to know a broadcast
+		}),
+		writer: udpio.NewWriter(conn),
+		port:   portOf(conn.LocalAddr()),
+	}
+}
+
+func (u *udp) close() { u.reader.Release() }
+
+func (u *udp) step() error {
+	if err := u.reader.Read(); err != nil {
+		return err
+	}
+	answers := u.answers[:0]
+	packets := 0
+	for len(answers) < batch {
+		p, size, ok := u.reader.NextRun()
+		if !ok {
+			break
+		}
+		n := count(len(p.Data), size)
+		switch {
+		case p.Broadcast || loops(p.Peer, u.port):
+			u.ignored += int64(n)
+		case p.Cut:
+			u.dropped += int64(n)
+		default:
+			answers = append(answers, udpio.Message{Data: p.Data, Size: size, To: p.Peer, From: p.Local})
+			packets += n
+			u.bytes += int64(len(p.Data))
+		}
+	}
+	failed, err := u.writer.WriteAll(answers)
+	u.dropped += int64(failed)
+	u.answered += int64(packets - failed)
+	if errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// count is how many datagrams of size bytes make n bytes. An empty one is one.
+func count(n, size int) int {
+	if size == 0 {
+		return 1
+	}
+	return (n + size - 1) / size
+}
