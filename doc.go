@@ -6,6 +6,8 @@
 //     File Transfer Protocol
 //   - [github.com/netparts/netparts/echo]: echo services over TCP, UDP, TLS and
 //     Unix sockets
+//   - [github.com/netparts/netparts/heartbeat]: keeping connections alive,
+//     noticing dead ones, and asking services whether they answer
 //
 // The parts do not import each other. Each is configured by exported fields
 // whose zero values work, reports errors that map to those of the standard library,

@@ -26,6 +26,7 @@ const (
 // has what that one has.
 var allowed = map[string][]string{
 	"echo":           {sys, xnet}, // by internal/udpio
+	"heartbeat":      {sys},       // TCP_INFO
 	"housework":      {grpc, protobuf},
 	"internal/udpio": {sys, xnet},
 	"proxy":          {multierr, sys, xnet},
@@ -36,6 +37,7 @@ var allowed = map[string][]string{
 
 // allowedInTests are the modules that the tests of a package may use besides.
 var allowedInTests = map[string][]string{
+	"heartbeat":       {xnet}, // nettest
 	"httpmw":          {xnet}, // the HTTP/2 framer that attacks our servers
 	"internal/memnet": {xnet}, // nettest
 }

@@ -1,0 +1,131 @@
+package heartbeat
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Write writes p, with no ping among its bytes. It returns ErrPeerSilent when the
+// peer is silent.
+func (c *Conn) Write(p []byte) (n int, err error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if err := c.failed(); err != nil {
+		return 0, err
+	}
+	for {
+		piece := p[n:min(len(p), n+writeSize)]
+		begin := time.Now()
+		m, err := c.Conn.Write(piece)
+		n += m
+		if m > 0 && time.Since(begin) >= slowWrite {
+			c.pinger.Touch()
+		}
+		if err != nil || n == len(p) {
+			return n, c.reason(err)
+		}
+	}
+}
+
+// SetDeadline implements [net.Conn].
+func (c *Conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// SetReadDeadline implements [net.Conn].
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed() != nil {
+		return nil // it is in the past for good
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// SetWriteDeadline implements [net.Conn].
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = t
+	if c.limited || c.failed() != nil {
+		return nil // it is set when the ping has been written
+	}
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// send writes a ping or a pong, with a limit of its own. It is called under writing.
+func (c *Conn) send(b []byte, within time.Duration) (int, error) {
+	if err := c.limit(time.Now().Add(within)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(b)
+	if restored := c.settle(); err == nil {
+		err = restored
+	}
+	return n, err
+}
+
+// limit sets the write deadline for a ping or pong.
+func (c *Conn) limit(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limited = true
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// settle restores the write deadline of the application.
+func (c *Conn) settle() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limited = false
+	if c.failed() != nil {
+		return nil
+	}
+	return c.Conn.SetWriteDeadline(c.deadline)
+}
+
+// answer answers a ping. It does not wait for that: a peer that writes and does not
+// read may be waiting for us to read.
+func (c *Conn) answer() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.config.Pong == nil || c.answering || c.closed {
+		return
+	}
+	c.answering = true
+	c.answers.Go(c.pong)
+}
+
+func (c *Conn) pong() {
+	c.writing.Lock()
+	n, err := c.send(c.config.Pong, c.pinger.timeout())
+	c.writing.Unlock()
+	if n > 0 && err != nil { // nothing can follow half a message
+		c.pinger.stop(fmt.Errorf("heartbeat: pong: %w", err))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answering = false
+}
+
+// A connWriter writes the pings of a Conn.
+type connWriter struct{ c *Conn }
+
+func (w connWriter) ping(_ []byte, within time.Duration) (int, error) {
+	b := w.c.config.Ping
+	if b == nil {
+		return 0, nil
+	}
+	if !w.c.writing.TryLock() {
+		return 0, nil // the application is writing, and that stands for a ping
+	}
+	defer w.c.writing.Unlock()
+	return w.c.send(b, within)
+}
+
+func (w connWriter) abort() bool {
+	return w.c.limit(time.Unix(1, 0)) == nil
+}
+
+func (w connWriter) settle() error { return w.c.settle() }
