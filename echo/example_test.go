@@ -150,20 +150,30 @@ func ExampleServer_ServeConn() {
 	// ping <nil>
 }
 
-// What keeps the server from listening comes back at once.
+// ListenAndServe takes the network as a word, as from a flag. The hook Listening
+// tells which port it got.
 func ExampleServer_ListenAndServe() {
-	var server echo.Server
-	err := server.ListenAndServe("ip", "127.0.0.1")
-	_, unknown := errors.AsType[net.UnknownNetworkError](err)
-	fmt.Println(unknown)
+	listening := make(chan net.Addr, 1)
+	server := echo.Server{Listening: func(a net.Addr) { listening <- a }}
+	ended := make(chan error, 1)
+	go func() { ended <- server.ListenAndServe("udp", "127.0.0.1:0") }()
 
+	conn, err := net.Dial("udp", (<-listening).String())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "ping")
+	b := make([]byte, 4)
+	if _, err := conn.Read(b); err != nil {
+		log.Fatal(err)
+	}
 	if err := server.Close(); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(server.ListenAndServe("tcp", "127.0.0.1:0"))
+	fmt.Printf("%s; %v\n", b, <-ended)
 	// Output:
-	// true
-	// echo: server closed
+	// ping; echo: server closed
 }
 
 // Shutdown closes the connections that are idle, waits for those that are not, and

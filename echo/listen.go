@@ -39,6 +39,7 @@ func (s *Server) ListenAndServe(network, address string) error {
 			return err
 		}
 		udpio.SetReadBuffer(conn, receiveBuffer)
+		s.listening(conn.LocalAddr())
 		return s.ServePacket(conn)
 	case "unix", "unixpacket", "unixgram":
 		return s.listenUnix(network, address)
@@ -57,7 +58,15 @@ func (s *Server) listenTCP(network, address string) error {
 	if err != nil {
 		return err
 	}
+	s.listening(l.Addr())
 	return s.Serve(l)
+}
+
+// listening calls the hook.
+func (s *Server) listening(addr net.Addr) {
+	if s.Listening != nil {
+		s.Listening(addr)
+	}
 }
 
 func (s *Server) listenUnix(network, path string) error {
@@ -66,14 +75,18 @@ func (s *Server) listenUnix(network, path string) error {
 		if err != nil {
 			return err
 		}
-		return s.servePacket(conn, namedPacketConn{conn, fileOf(path)})
+		owner := namedPacketConn{conn, fileOf(path)}
+		s.listening(conn.LocalAddr())
+		return s.servePacket(conn, owner)
 	}
 	l, err := net.ListenUnix(network, &net.UnixAddr{Net: network, Name: path})
 	if err != nil {
 		return err
 	}
 	l.SetUnlinkOnClose(false) // which does not look whose file it is
-	return s.Serve(namedListener{l, fileOf(path)})
+	owner := namedListener{l, fileOf(path)}
+	s.listening(l.Addr())
+	return s.Serve(owner)
 }
 
 // A socketFile is the file of a Unix socket that this process made.

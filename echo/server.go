@@ -40,6 +40,10 @@ type Server struct {
 	// of a [tls.NewListener] have their own.
 	TLSConfig *tls.Config
 
+	// Listening is called by ListenAndServe when it listens, with the address,
+	// which tells the port if that was 0. If nil, nothing is called.
+	Listening func(net.Addr)
+
 	// Logger gets one record for each connection that ended and for each
 	// packet socket that was closed, and one for each spell of errors that
 	// pass. If nil, nothing is logged.

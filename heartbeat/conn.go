@@ -93,11 +93,12 @@ type Conn struct {
 	writing sync.Mutex // held for a Write, a ping or a pong
 	answers sync.WaitGroup
 
-	mu        sync.Mutex // the fields below
-	deadline  time.Time  // what the application has set for Write
-	limited   bool       // a ping or pong has one of its own meanwhile
-	answering bool       // a pong is under way
-	closed    bool
+	mu         sync.Mutex // the fields below
+	deadline   time.Time  // what the application has set for Write
+	limited    bool       // a ping or pong has one of its own meanwhile
+	answering  bool       // a pong is under way
+	halfClosed bool
+	closed     bool
 
 	read   sync.Mutex // the fields below
 	header []byte     // what was read of messages and not returned

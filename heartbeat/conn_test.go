@@ -323,6 +323,36 @@ func TestPingsDoNotBlockReading(t *testing.T) {
 	})
 }
 
+// A Conn that has half-closed still reads, and sends neither pings nor pongs.
+func TestConnHalfClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, peer := memnet.Pipe()
+		defer peer.Close()
+		c := heartbeat.NewConn(conn, config())
+		defer c.Close()
+		if err := c.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			time.Sleep(9 * time.Second)
+			peer.Write(append(message(3), ping...))
+		}()
+		if got, err := io.ReadAll(c); !bytes.Equal(got, message(3)) || err != heartbeat.ErrPeerSilent {
+			t.Errorf("read %q, %v", got, err)
+		}
+		if got, err := io.ReadAll(peer); len(got) > 0 || err != nil {
+			t.Errorf("the peer read %q, %v, want the end of the stream", got, err)
+		}
+	})
+	end, other := net.Pipe()
+	defer other.Close()
+	c := heartbeat.NewConn(end, heartbeat.Config{})
+	defer c.Close()
+	if err := c.CloseWrite(); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("CloseWrite of a net.Pipe: %v", err)
+	}
+}
+
 func TestConnEnforces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, peer := memnet.Pipe()

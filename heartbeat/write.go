@@ -28,6 +28,23 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 	}
 }
 
+// CloseWrite tells the peer that nothing more will come, and Read goes on. No ping
+// or pong is sent from then on, so that a peer which expects them ends the
+// connection in time. It wraps [errors.ErrUnsupported] if the connection has no
+// CloseWrite of its own.
+func (c *Conn) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return fmt.Errorf("heartbeat: half-closing a %T: %w", c.Conn, errors.ErrUnsupported)
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.mu.Lock()
+	c.halfClosed = true
+	c.mu.Unlock()
+	return half.CloseWrite()
+}
+
 // SetDeadline implements [net.Conn].
 func (c *Conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
@@ -56,6 +73,12 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 
 // send writes a ping or a pong, with a limit of its own. It is called under writing.
 func (c *Conn) send(b []byte, within time.Duration) (int, error) {
+	c.mu.Lock()
+	silent := c.halfClosed
+	c.mu.Unlock()
+	if silent {
+		return 0, nil
+	}
 	if err := c.limit(time.Now().Add(within)); err != nil {
 		return 0, err
 	}

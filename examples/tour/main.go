@@ -56,6 +56,8 @@ var stations = []struct {
 }{
 	{"tlv", passTLV},
 	{"tftp", passTFTP},
+	{"echo", passEcho},
+	{"heartbeat", passHeartbeat},
 }
 
 // run is the program: it returns the exit status.
