@@ -27,7 +27,7 @@
 // # What a peer can cost
 //
 // A stream that is idle holds no buffer, and one whose client does not read holds
-// one of 16 KiB, besides those of the kernel; a Unix packet may hold 512 KiB.
+// one of 32 KiB, besides those of the kernel; a Unix packet may hold 512 KiB.
 // Connections that are idle for [Server.IdleTimeout] are closed, and a TLS
 // handshake has ten seconds. Datagrams that cannot be answered at once, because
 // their sender has no address, is gone or does not read, are dropped, so that the

@@ -12,15 +12,15 @@ import (
 // more than a socket sends unless root has raised its limit.
 const maxRecord = 512 << 10
 
-// records are buffers for them. Of a new one only the pages that are written to
-// take memory.
-var records = sync.Pool{New: func() any { return new([maxRecord]byte) }}
+// recordBuffers are for records. Of a new one only the pages that are written to take
+// memory.
+var recordBuffers = sync.Pool{New: func() any { return new([maxRecord]byte) }}
 
 // A recordStream is a connection of the network unixpacket. Reading an empty
 // record and reading at the end of the stream both return nothing, but for the
 // credentials of the sender (SO_PASSCRED), which only a record comes with.
 type recordStream struct {
-	*kernelStream
+	kernelStream
 	record *[maxRecord]byte
 
 	// control has room for the credentials and for nothing else: descriptors
@@ -28,8 +28,8 @@ type recordStream struct {
 	control []byte
 }
 
-// records returns the function that echoes a connection record by record, or nil.
-func (c *stream) records(conn *net.UnixConn) func() error {
+// recordsOf returns how to echo a connection record by record, or nil.
+func (c *stream) recordsOf(conn *net.UnixConn) *kernelStream {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil
@@ -43,10 +43,11 @@ func (c *stream) records(conn *net.UnixConn) func() error {
 	}
 	growWriteBuffer(conn)
 	r := &recordStream{
-		kernelStream: &kernelStream{stream: c, raw: raw},
+		kernelStream: kernelStream{stream: c, raw: raw},
 		control:      make([]byte, syscall.CmsgSpace(syscall.SizeofUcred)),
 	}
-	return func() error { return r.run(r.step, r.release) }
+	r.step, r.release = r.echoRecords, r.putRecord
+	return &r.kernelStream
 }
 
 // growWriteBuffer makes room for the longest record or datagram that a sender with
@@ -57,10 +58,10 @@ func growWriteBuffer(conn *net.UnixConn) {
 	_ = conn.SetWriteBuffer(maxRecord)
 }
 
-// step is as that of kernelStream.
-func (r *recordStream) step(fd uintptr) bool {
+// echoRecords is a step.
+func (r *recordStream) echoRecords(fd uintptr) bool {
 	if r.record == nil {
-		r.record = records.Get().(*[maxRecord]byte)
+		r.record = recordBuffers.Get().(*[maxRecord]byte)
 	}
 	for range rounds {
 		n, controls, flags, _, err := syscall.Recvmsg(int(fd), r.record[:], r.control, syscall.MSG_DONTWAIT)
@@ -68,7 +69,7 @@ func (r *recordStream) step(fd uintptr) bool {
 		case err == syscall.EINTR:
 			continue
 		case err == syscall.EAGAIN:
-			r.release()
+			r.putRecord()
 			return false
 		case err != nil:
 			r.err = os.NewSyscallError("recvmsg", err)
@@ -96,9 +97,9 @@ func (r *recordStream) step(fd uintptr) bool {
 	return true
 }
 
-func (r *recordStream) release() {
+func (r *recordStream) putRecord() {
 	if r.record != nil {
-		records.Put(r.record)
+		recordBuffers.Put(r.record)
 		r.record = nil
 	}
 }

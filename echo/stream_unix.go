@@ -20,43 +20,40 @@ const rounds = 16
 type kernelStream struct {
 	*stream
 	raw     syscall.RawConn
-	buffer  *buffer
+	release func() // gives the buffer back
+
+	// step reads and writes until there is nothing to read, and reports false
+	// then. Otherwise what is left to do is in pending or err, or it is called
+	// again.
+	step func(fd uintptr) bool
+
 	pending []byte // read and not written, if not nil
 	err     error
 }
 
-// kernel returns the function that echoes a socket, or nil if the connection is
-// not one, or not only one: what wraps a socket, as TLS does, may have its
-// methods too.
-func (c *stream) kernel() func() error {
-	var raw syscall.RawConn
-	var err error
+// kernel returns how to echo a socket, or nil if the connection is not one, or not
+// only one: what wraps a socket, as TLS does, may have its methods too.
+func (c *stream) kernel() *kernelStream {
 	switch conn := c.conn.(type) {
 	case *net.TCPConn:
-		raw, err = conn.SyscallConn()
+		return c.bytesOf(conn)
 	case *net.UnixConn:
 		if conn.LocalAddr().Network() == "unixpacket" {
-			return c.records(conn)
+			return c.recordsOf(conn)
 		}
-		raw, err = conn.SyscallConn()
+		return c.bytesOf(conn)
 	}
-	if raw == nil || err != nil {
-		return nil
-	}
-	k := &kernelStream{stream: c, raw: raw}
-	return func() error { return k.run(k.step, k.release) }
+	return nil
 }
 
 // errEnd is the end of the stream.
 var errEnd = errors.New("end of stream")
 
-// run calls step until the connection ends. A step reads and writes until there
-// is nothing to read, and reports false then. Otherwise what is left to do is in
-// pending or err, or it is called again.
-func (k *kernelStream) run(step func(fd uintptr) bool, release func()) error {
-	defer release()
+// run calls step until the connection ends.
+func (k *kernelStream) run() error {
+	defer k.release()
 	for {
-		err := k.raw.Read(step)
+		err := k.raw.Read(k.step)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			end, cause := k.passed()
 			if !end {
@@ -67,7 +64,7 @@ func (k *kernelStream) run(step func(fd uintptr) bool, release func()) error {
 			}
 			// The server stops, and what has arrived is still echoed.
 			err = k.raw.Control(func(fd uintptr) {
-				if !step(fd) {
+				if !k.step(fd) {
 					k.err = errEnd
 				}
 			})
@@ -84,37 +81,61 @@ func (k *kernelStream) run(step func(fd uintptr) bool, release func()) error {
 	}
 }
 
-// step echoes what is there.
-func (k *kernelStream) step(fd uintptr) bool {
-	if k.buffer == nil {
-		k.buffer = buffers.Get().(*buffer)
+// A byteStream is a stream of bytes.
+type byteStream struct {
+	kernelStream
+	buffer *buffer
+}
+
+// bytesOf returns how to echo a TCP or Unix stream.
+func (c *stream) bytesOf(conn syscall.Conn) *kernelStream {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil // it is closed, which reading tells
+	}
+	s := &byteStream{kernelStream: kernelStream{stream: c, raw: raw}}
+	s.step, s.release = s.echoBytes, s.putBuffer
+	return &s.kernelStream
+}
+
+// echoBytes is a step.
+func (s *byteStream) echoBytes(fd uintptr) bool {
+	if s.buffer == nil {
+		s.buffer = buffers.Get().(*buffer)
 	}
 	for range rounds {
-		n, err := ignoringEINTR(syscall.Read, int(fd), k.buffer[:])
+		n, err := ignoringEINTR(syscall.Read, int(fd), s.buffer[:])
 		switch {
 		case err == syscall.EAGAIN:
-			k.release()
+			s.putBuffer()
 			return false
 		case err != nil:
-			k.err = os.NewSyscallError("read", err)
+			s.err = os.NewSyscallError("read", err)
 			return true
 		case n == 0:
-			k.err = errEnd
+			s.err = errEnd
 			return true
 		}
-		k.touch()
-		sent, err := ignoringEINTR(syscall.Write, int(fd), k.buffer[:n])
-		k.bytes += int64(max(sent, 0))
+		s.touch()
+		sent, err := ignoringEINTR(syscall.Write, int(fd), s.buffer[:n])
+		s.bytes += int64(max(sent, 0))
 		switch {
 		case err != nil && err != syscall.EAGAIN:
-			k.err = os.NewSyscallError("write", err)
+			s.err = os.NewSyscallError("write", err)
 			return true
 		case sent < n:
-			k.pending = k.buffer[max(sent, 0):n]
+			s.pending = s.buffer[max(sent, 0):n]
 			return true
 		}
 	}
 	return true
+}
+
+func (s *byteStream) putBuffer() {
+	if s.buffer != nil {
+		buffers.Put(s.buffer)
+		s.buffer = nil
+	}
 }
 
 func ignoringEINTR(call func(int, []byte) (int, error), fd int, b []byte) (int, error) {
@@ -134,11 +155,4 @@ func (k *kernelStream) flush() error {
 	b := k.pending
 	k.pending = nil
 	return k.write(b)
-}
-
-func (k *kernelStream) release() {
-	if k.buffer != nil {
-		buffers.Put(k.buffer)
-		k.buffer = nil
-	}
 }

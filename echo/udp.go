@@ -3,6 +3,8 @@ package echo
 import (
 	"errors"
 	"net"
+	"net/netip"
+	"slices"
 
 	"github.com/netparts/netparts/internal/udpio"
 )
@@ -32,11 +34,33 @@ func newUDP(conn *net.UDPConn, t *tally) *udp {
 		tally: t,
 		reader: udpio.NewReader(conn, udpio.Config{
 			Size: maxDatagram, Batch: batch, Coalesce: true,
-			Local: true, // to answer from there, and to know a broadcast
+			// It tells where to answer from, and what was broadcast, which
+			// costs a tenth of the time where it is known anyway.
+			Local: !isOwn(conn.LocalAddr()),
 		}),
 		writer: udpio.NewWriter(conn),
 		port:   portOf(conn.LocalAddr()),
 	}
+}
+
+// isOwn reports whether a socket is bound to one unicast address of this host.
+func isOwn(a net.Addr) bool {
+	udp, ok := a.(*net.UDPAddr)
+	if !ok {
+		return false
+	}
+	own := udp.AddrPort().Addr().Unmap().WithZone("")
+	if own.IsLoopback() {
+		return own != netip.AddrFrom4([4]byte{127, 255, 255, 255})
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(addrs, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && prefix.Addr() == own
+	})
 }
 
 func (u *udp) close() { u.reader.Release() }
