@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -85,6 +86,7 @@ type Conn struct {
 	net.Conn
 	config Config
 	pinger Pinger
+	raw    syscall.RawConn // what Conn is, if that is a socket
 
 	reading atomic.Int32 // how many goroutines are in Read
 	done    atomic.Bool  // the heartbeat has ended
@@ -110,7 +112,7 @@ type Conn struct {
 // NewConn gives conn a heartbeat, which runs until Close or until it finds the peer
 // silent. The Conn owns conn.
 func NewConn(conn net.Conn, config Config) *Conn {
-	c := &Conn{Conn: conn, config: config}
+	c := &Conn{Conn: conn, config: config, raw: rawOf(conn)}
 	if config.Next != nil {
 		c.buffer = make([]byte, headerSize)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -203,7 +204,7 @@ type pingWriter interface {
 
 func newPingWriter(w io.Writer) pingWriter {
 	if w, ok := w.(deadlineWriter); ok {
-		return limited{w}
+		return limited{w, rawOf(w)}
 	}
 	return unlimited{w}
 }
@@ -215,17 +216,24 @@ type deadlineWriter interface {
 
 // A limited gives each ping a deadline and leaves none behind, because one that has
 // passed would fail the next Write of the application.
-type limited struct{ w deadlineWriter }
+type limited struct {
+	w   deadlineWriter
+	raw syscall.RawConn // what w is, if that is a socket
+}
 
 func (l limited) ping(b []byte, within time.Duration) (int, error) {
-	if err := l.w.SetWriteDeadline(time.Now().Add(within)); err != nil {
-		return 0, err
+	n := writeNow(l.raw, b)
+	if n == len(b) && n > 0 {
+		return n, nil
 	}
-	n, err := l.w.Write(b)
+	if err := l.w.SetWriteDeadline(time.Now().Add(within)); err != nil {
+		return n, err
+	}
+	m, err := l.w.Write(b[n:])
 	if clear := l.settle(); err == nil {
 		err = clear
 	}
-	return n, err
+	return n + m, err
 }
 
 func (l limited) abort() bool { return l.w.SetWriteDeadline(time.Unix(1, 0)) == nil }

@@ -71,22 +71,34 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// send writes a ping or a pong, with a limit of its own. It is called under writing.
+// send writes a ping or a pong, or the rest of one, with a limit of its own. It is
+// called under writing.
 func (c *Conn) send(b []byte, within time.Duration) (int, error) {
+	n, done := c.sendNow(b)
+	if done {
+		return n, nil
+	}
+	if err := c.limit(time.Now().Add(within)); err != nil {
+		return n, err
+	}
+	m, err := c.Conn.Write(b[n:])
+	if restored := c.settle(); err == nil {
+		err = restored
+	}
+	return n + m, err
+}
+
+// sendNow writes what there is room for, and reports whether nothing is left to do.
+// It is called under writing.
+func (c *Conn) sendNow(b []byte) (n int, done bool) {
 	c.mu.Lock()
 	silent := c.halfClosed
 	c.mu.Unlock()
 	if silent {
-		return 0, nil
+		return 0, true
 	}
-	if err := c.limit(time.Now().Add(within)); err != nil {
-		return 0, err
-	}
-	n, err := c.Conn.Write(b)
-	if restored := c.settle(); err == nil {
-		err = restored
-	}
-	return n, err
+	n = writeNow(c.raw, b)
+	return n, n == len(b)
 }
 
 // limit sets the write deadline for a ping or pong.
@@ -108,23 +120,42 @@ func (c *Conn) settle() error {
 	return c.Conn.SetWriteDeadline(c.deadline)
 }
 
-// answer answers a ping. It does not wait for that: a peer that writes and does not
-// read may be waiting for us to read.
+// answer answers a ping. If there is no room for that it does not wait: a peer that
+// writes and does not read may be waiting for us to read.
 func (c *Conn) answer() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.config.Pong == nil || c.answering || c.closed {
+	b := c.config.Pong
+	if b == nil {
 		return
 	}
-	c.answering = true
-	c.answers.Go(c.pong)
+	locked := c.writing.TryLock()
+	if locked {
+		n, done := c.sendNow(b)
+		if done {
+			c.writing.Unlock()
+			return
+		}
+		b = b[n:]
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !c.answering && !c.closed:
+		c.answering = true
+		c.answers.Go(func() { c.pong(b, locked) })
+	case locked:
+		c.writing.Unlock()
+	}
 }
 
-func (c *Conn) pong() {
-	c.writing.Lock()
-	n, err := c.send(c.config.Pong, c.pinger.timeout())
+// pong writes what is left of a pong. The mutex writing is locked if its beginning
+// was written.
+func (c *Conn) pong(b []byte, locked bool) {
+	if !locked {
+		c.writing.Lock()
+	}
+	n, err := c.send(b, c.pinger.timeout())
 	c.writing.Unlock()
-	if n > 0 && err != nil { // nothing can follow half a message
+	if err != nil && (n > 0 || len(b) < len(c.config.Pong)) { // nothing can follow half a message
 		c.pinger.stop(fmt.Errorf("heartbeat: pong: %w", err))
 	}
 	c.mu.Lock()
