@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/netparts/netparts/tftp"
 )
 
@@ -49,11 +47,11 @@ func BenchmarkTFTPRealClient(b *testing.B) {
 			var rates, costs [2][]float64
 			for b.Loop() {
 				for i, addr := range []string{ours.addr, theirs.addr} {
-					before := [2]time.Duration{ours.use(b).CPU, theirs.cpu(b)}[i]
+					before := [2]time.Duration{ours.use(b).CPU, cpuOf(b, theirs.pid)}[i]
 					begin := time.Now()
 					runClient(b, client, addr, filepath.Join(dir, "got"), s.block, s.window)
 					rates[i] = append(rates[i], float64(len(file))/1e6/time.Since(begin).Seconds())
-					after := [2]time.Duration{ours.use(b).CPU, theirs.cpu(b)}[i]
+					after := [2]time.Duration{ours.use(b).CPU, cpuOf(b, theirs.pid)}[i]
 					costs[i] = append(costs[i], (after-before).Seconds()*1e3*(1<<20)/float64(len(file)))
 					if got, err := os.ReadFile(filepath.Join(dir, "got")); err != nil || !bytes.Equal(got, file) {
 						b.Fatalf("read %d bytes of %d, or others (error: %v)", len(got), len(file), err)
@@ -116,16 +114,4 @@ func startDaemon(b *testing.B, program, dir string) daemon {
 		}
 	}
 	return daemon{addr.String(), cmd.Process.Pid}
-}
-
-// cpu is what the daemon has used, to a tick of the kernel.
-func (d daemon) cpu(b *testing.B) time.Duration {
-	b.Helper()
-
-	clock := int32(^d.pid)<<3 | 2 // of the process, whose number is inverted
-	var t unix.Timespec
-	if err := unix.ClockGettime(clock, &t); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(t.Nano())
 }

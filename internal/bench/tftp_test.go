@@ -9,29 +9,6 @@ import (
 	"time"
 )
 
-// The figures of the library's documentation are made by
-//
-//	NETPARTS_BENCH=full go test -run='^$' -bench=TFTP -benchtime=9x -timeout=1h
-//
-// where each of 9 rounds lets all kinds of servers and clients do the same work
-// once, each server and the clients in a process of its own, over the loopback
-// interface. The tables show medians of the rounds, CPU time in milliseconds a
-// MiB or in microseconds a transfer, and what was allocated. Without the variable
-// the work is little, to see that all goes well. NETPARTS_BENCH_PROFILE names a
-// folder for CPU profiles of the processes.
-//
-// Packages report bytes and allocations by SetBytes and ReportAllocs; here both
-// belong to several processes, so that the tables have them.
-var full = os.Getenv("NETPARTS_BENCH") == "full"
-
-// of returns what to use for figures, or to see that all goes well.
-func of[T any](figures, short T) T {
-	if full {
-		return figures
-	}
-	return short
-}
-
 // A setting is where the processes run.
 type setting struct {
 	name string // appended to the benchmark's

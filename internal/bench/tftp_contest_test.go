@@ -3,34 +3,10 @@
 package bench
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"os"
-	"os/exec"
-	"slices"
 	"strings"
 	"testing"
-	"text/tabwriter"
 	"time"
 )
-
-// A process is a child.
-type process struct {
-	kind  string
-	addr  string // of the server, if it is one
-	stdin io.Closer
-	out   *json.Encoder
-	in    *json.Decoder
-}
-
-// startClient starts a process that runs until the benchmark ends. Each of env is
-// a variable and its value.
-func startClient(b *testing.B, env ...string) *process {
-	b.Helper()
-	return start(b, "client", env)
-}
 
 // startServer starts a server of a file of so many bytes.
 func startServer(b *testing.B, kind string, size int, env ...string) *process {
@@ -38,60 +14,6 @@ func startServer(b *testing.B, kind string, size int, env ...string) *process {
 	p := start(b, kind, env)
 	p.addr = p.tell(b, order{Do: "serve", Kind: kind, Size: size}).Addr
 	return p
-}
-
-func start(b *testing.B, kind string, env []string) *process {
-	b.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		b.Fatal(err)
-	}
-	cmd := exec.Command(self) // which ends with its input
-	cmd.Env = append(append(os.Environ(), childVariable+"="+kind), env...)
-	cmd.Stderr = os.Stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := errors.Join(stdin.Close(), cmd.Wait()); err != nil {
-			b.Errorf("%s: %v", kind, err)
-		}
-	})
-	return &process{kind: kind, stdin: stdin, out: json.NewEncoder(stdin), in: json.NewDecoder(stdout)}
-}
-
-func (p *process) tell(b *testing.B, o order) (a answer) {
-	b.Helper()
-	err := p.out.Encode(o)
-	if err == nil {
-		err = p.in.Decode(&a)
-	}
-	if err == nil && a.Error != "" {
-		err = errors.New(a.Error)
-	}
-	if err != nil {
-		b.Fatalf("%s: %s: %v", p.kind, o.Do, err)
-	}
-	return a
-}
-
-func (p *process) use(b *testing.B) usage {
-	b.Helper()
-	return p.tell(b, order{Do: "use"}).Used
-}
-
-// keeps is the use without garbage.
-func (p *process) keeps(b *testing.B) usage {
-	b.Helper()
-	return p.tell(b, order{Do: "use", Collect: true}).Used
 }
 
 // A side is what is known of one kind after some rounds.
@@ -176,47 +98,4 @@ func (c *contest) report(b *testing.B, what, thing string, unit time.Duration, c
 			first/middle, len(s.fails))
 	}
 	t.print(b)
-}
-
-// A table is printed below the name of a benchmark.
-type table struct {
-	strings.Builder
-	w *tabwriter.Writer
-}
-
-func newTable(head ...any) *table {
-	t := new(table)
-	t.w = tabwriter.NewWriter(&t.Builder, 0, 0, 2, ' ', tabwriter.AlignRight)
-	t.row(head...)
-	return t
-}
-
-func (t *table) row(cells ...any) {
-	for _, c := range cells {
-		switch c := c.(type) {
-		case float64:
-			fmt.Fprintf(t.w, "%.*f\t", max(0, min(3, 4-len(fmt.Sprint(int(c))))), c)
-		default:
-			fmt.Fprintf(t.w, "%v\t", c)
-		}
-	}
-	fmt.Fprintln(t.w)
-}
-
-func (t *table) print(b *testing.B) {
-	b.Helper()
-	if err := t.w.Flush(); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(0, "ns/op") // of several things at once, so it says nothing
-	b.Log("\n" + t.String())
-}
-
-// median returns 0 if there is nothing.
-func median(list []float64) float64 {
-	if len(list) == 0 {
-		return 0
-	}
-	list = slices.Sorted(slices.Values(list))
-	return list[len(list)/2]
 }
