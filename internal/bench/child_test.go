@@ -87,7 +87,7 @@ func becomeUser() error {
 // An order is what a child is told to do, by a line of JSON on its standard
 // input. It answers each with an answer, and ends with the input.
 type order struct {
-	Do      string // "use", an order of obeyTFTP or one of obeyEcho
+	Do      string // "use", or an order of obeyTFTP, obeyEcho or obeyHeartbeat
 	Kind    string // of server or client
 	Size    int    // bytes of the file, of a request or of a datagram
 	Collect bool   // garbage, before the use is told
@@ -152,8 +152,9 @@ func used() usage {
 
 // A child does what it is told.
 type child struct {
-	open []*net.UDPConn // clients of TFTP that stay silent
-	echo echoClient
+	open  []*net.UDPConn // clients of TFTP that stay silent
+	echo  echoClient
+	pairs *pairs
 }
 
 func runChild(name string) error {
@@ -203,6 +204,8 @@ func (c *child) obey(o *order, a *answer) error {
 		return nil
 	case strings.HasPrefix(o.Do, "echo-"):
 		return c.obeyEcho(o, a)
+	case strings.HasPrefix(o.Do, "heartbeat-"):
+		return c.obeyHeartbeat(o, a)
 	}
 	return c.obeyTFTP(o, a)
 }
