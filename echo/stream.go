@@ -107,7 +107,8 @@ func (c *stream) extend() error {
 	if c.idle < 0 {
 		return nil
 	}
-	return c.conn.SetReadDeadline(c.begin.Add(c.last + c.idle))
+	// In two steps, because the sum of the durations may overflow.
+	return c.conn.SetReadDeadline(c.begin.Add(c.last).Add(c.idle))
 }
 
 // passed is called when the read deadline has passed. It reports whether the
