@@ -14,6 +14,9 @@ import (
 // chunk is how much of a stream is read at once, in bytes. More gains little.
 const chunk = 32 << 10
 
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
+
 // A buffer is what is read at once. A stream holds one only while there is
 // something to read or to write.
 type buffer [chunk]byte
@@ -108,7 +111,12 @@ func (c *stream) extend() error {
 		return nil
 	}
 	// In two steps, because the sum of the durations may overflow.
-	return c.conn.SetReadDeadline(c.begin.Add(c.last).Add(c.idle))
+	err := c.conn.SetReadDeadline(c.begin.Add(c.last).Add(c.idle))
+	if err == nil && c.server.stopping() {
+		// Shutdown may have moved it just before.
+		err = c.conn.SetReadDeadline(past)
+	}
+	return err
 }
 
 // passed is called when the read deadline has passed. It reports whether the
@@ -123,8 +131,7 @@ func (c *stream) passed() (end bool, err error) {
 	if err := c.extend(); err != nil {
 		return true, err
 	}
-	// Shutdown may have moved the deadline just before.
-	return c.server.stopping(), nil
+	return false, nil
 }
 
 // copy echoes by the methods of the connection. It waits with a small buffer,
