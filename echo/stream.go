@@ -14,6 +14,10 @@ import (
 // chunk is how much of a stream is read at once, in bytes. More gains little.
 const chunk = 32 << 10
 
+// lastCall is how long a connection that is no socket is read from when the server
+// stops. Its methods cannot read what is there and not wait.
+const lastCall = 10 * time.Millisecond
+
 // past is a deadline that has passed.
 var past = time.Unix(1, 0)
 
@@ -135,7 +139,8 @@ func (c *stream) passed() (end bool, err error) {
 }
 
 // copy echoes by the methods of the connection. It waits with a small buffer,
-// and takes a large one while much is coming.
+// and takes a large one while much is coming. When the server stops it reads until
+// nothing more comes.
 func (c *stream) copy() error {
 	small := make([]byte, 512)
 	var large *buffer
@@ -145,9 +150,11 @@ func (c *stream) copy() error {
 		}
 	}()
 	b := small
+	more := true // something may have come since the deadline of the last call
 	for {
 		n, err := c.conn.Read(b)
 		if n > 0 {
+			more = true
 			c.touch()
 			if err := c.write(b[:n]); err != nil {
 				return err
@@ -158,7 +165,13 @@ func (c *stream) copy() error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			if end, err := c.passed(); end {
+			end, err := c.passed()
+			if end && err == nil && more {
+				more = false
+				err = c.conn.SetReadDeadline(time.Now().Add(lastCall))
+				end = err != nil
+			}
+			if end {
 				return err
 			}
 		default:
