@@ -45,11 +45,13 @@ func (s *Server) servePacket(pc, owner net.PacketConn) error {
 	var t tally
 	step := newStepper(pc, &t)
 	defer step.close()
-	err := s.group.ServePacket(owner, s.config(), step.step)
-	s.logger().Info("packets ended",
-		"local", local, "packets", t.answered, "bytes", t.bytes,
-		"ignored", t.ignored, "dropped", t.dropped, "duration", time.Since(begin))
-	return err
+	config := s.config()
+	config.Ended = func() {
+		s.logger().Info("packets ended",
+			"local", local, "packets", t.answered, "bytes", t.bytes,
+			"ignored", t.ignored, "dropped", t.dropped, "duration", time.Since(begin))
+	}
+	return s.group.ServePacket(owner, config, step.step)
 }
 
 func newStepper(pc net.PacketConn, t *tally) stepper {

@@ -20,6 +20,10 @@ type Config struct {
 	// the cause of ctx is then Closed or the cause of the caller's context.
 	Handle func(ctx context.Context, conn net.Conn)
 
+	// Ended is called by ServePacket when it has closed its connection, before
+	// Shutdown returns. If nil, nothing is called.
+	Ended func()
+
 	// Closed is what Serve returns after Shutdown or Close.
 	Closed error
 

@@ -24,8 +24,11 @@ func (g *Group) ServePacket(pc net.PacketConn, c Config, step func() error) erro
 		own.close()
 		return c.Closed
 	}
-	// In this order, so that Shutdown returns when pc is closed.
+	// In this order, so that Shutdown returns when pc is closed and Ended was called.
 	defer g.removePackets(own)
+	if c.Ended != nil {
+		defer c.Ended()
+	}
 	defer own.close()
 	pause := backoff{what: "reading packets"}
 	for {
