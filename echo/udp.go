@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"syscall"
 
 	"github.com/netparts/netparts/internal/udpio"
 )
@@ -66,7 +67,11 @@ func isOwn(a net.Addr) bool {
 func (u *udp) close() { u.reader.Release() }
 
 func (u *udp) step() error {
-	if err := u.reader.Read(); err != nil {
+	err := u.reader.Read()
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil // the one peer of a connected socket was gone for an earlier answer
+	}
+	if err != nil {
 		return err
 	}
 	answers := u.answers[:0]
