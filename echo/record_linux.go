@@ -46,7 +46,7 @@ func (c *stream) recordsOf(conn *net.UnixConn) *kernelStream {
 		kernelStream: kernelStream{stream: c, raw: raw},
 		control:      make([]byte, syscall.CmsgSpace(syscall.SizeofUcred)),
 	}
-	r.step, r.release = r.echoRecords, r.putRecord
+	r.step, r.release, r.sendEmpty = r.echoRecords, r.putRecord, r.writeEmpty
 	return &r.kernelStream
 }
 
@@ -95,6 +95,25 @@ func (r *recordStream) echoRecords(fd uintptr) bool {
 		}
 	}
 	return true
+}
+
+// writeEmpty writes an empty record, for which the methods of the connection do not
+// wait.
+func (r *recordStream) writeEmpty() error {
+	if err := r.limitWrite(); err != nil {
+		return err
+	}
+	var sendErr error
+	err := r.raw.Write(func(fd uintptr) bool {
+		for sendErr = syscall.EINTR; sendErr == syscall.EINTR; {
+			_, sendErr = syscall.SendmsgN(int(fd), nil, nil, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+		}
+		return sendErr != syscall.EAGAIN
+	})
+	if err == nil {
+		err = os.NewSyscallError("sendmsg", sendErr)
+	}
+	return r.wrote(0, err)
 }
 
 func (r *recordStream) putRecord() {

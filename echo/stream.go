@@ -190,16 +190,27 @@ func (c *stream) copy() error {
 
 // write sends b, and waits for room no longer than the idle timeout.
 func (c *stream) write(b []byte) error {
-	if c.idle >= 0 {
-		if err := c.conn.SetWriteDeadline(time.Now().Add(c.idle)); err != nil {
-			return err
-		}
+	if err := c.limitWrite(); err != nil {
+		return err
 	}
 	n, err := c.conn.Write(b)
+	return c.wrote(n, err)
+}
+
+// limitWrite sets the deadline of a write.
+func (c *stream) limitWrite() error {
+	if c.idle < 0 {
+		return nil
+	}
+	return c.conn.SetWriteDeadline(time.Now().Add(c.idle))
+}
+
+// wrote notes what a write has returned.
+func (c *stream) wrote(n int, err error) error {
 	c.bytes += int64(n)
 	c.touch()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = errIdle
+		return errIdle
 	}
 	return err
 }

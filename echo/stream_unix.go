@@ -27,8 +27,9 @@ type kernelStream struct {
 	// again.
 	step func(fd uintptr) bool
 
-	pending []byte // read and not written, if not nil
-	err     error
+	pending   []byte       // read and not written, if not nil
+	sendEmpty func() error // waits until an empty pending is written; a stream has none
+	err       error
 }
 
 // kernel returns how to echo a socket, or nil if the connection is not one, or not
@@ -154,5 +155,8 @@ func (k *kernelStream) flush() error {
 	}
 	b := k.pending
 	k.pending = nil
+	if len(b) == 0 {
+		return k.sendEmpty()
+	}
 	return k.write(b)
 }
