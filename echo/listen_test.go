@@ -3,18 +3,10 @@ package echo_test
 import (
 	"errors"
 	"net"
-	"os"
 	"testing"
 
 	"github.com/netparts/netparts/echo"
 )
-
-func wantNoFile(t testing.TB, path string) {
-	t.Helper()
-	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%s: %v, want no file", path, err)
-	}
-}
 
 // ListenAndServe listens on each of the networks.
 func TestListenAndServe(t *testing.T) {

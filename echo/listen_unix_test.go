@@ -18,6 +18,14 @@ import (
 	"github.com/netparts/netparts/echo"
 )
 
+// wantNoFile checks that nothing is at path.
+func wantNoFile(t testing.TB, path string) {
+	t.Helper()
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s: %v, want no file", path, err)
+	}
+}
+
 // unixNetworks are those that have socket files on this system.
 func unixNetworks() []string {
 	if runtime.GOOS == "darwin" {
