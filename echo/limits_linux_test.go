@@ -56,8 +56,8 @@ func TestClientsThatNeverRead(t *testing.T) {
 		network string
 		most    int // bytes of the heap for each
 	}{
-		{"tcp", 16<<10 + 4096},
-		{"unix", 16<<10 + 4096},
+		{"tcp", 32<<10 + 4096},
+		{"unix", 32<<10 + 4096},
 		{"unixpacket", 512<<10 + 4096},
 	} {
 		t.Run(tt.network, func(t *testing.T) {

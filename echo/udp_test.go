@@ -164,3 +164,28 @@ func TestShutdownOfUDP(t *testing.T) {
 	}
 	bindUDP(t, "udp", addr.String()) // it is free
 }
+
+// A socket that is bound to one address of this host receives what was sent there
+// and nothing else. Any other may receive broadcasts, and has to ask.
+func TestIsOwn(t *testing.T) {
+	for host, want := range map[string]bool{
+		"127.0.0.1": true, "127.0.0.2": true, "::1": true, "::ffff:127.0.0.1": true,
+		"0.0.0.0": false, "::": false, "127.255.255.255": false, "255.255.255.255": false,
+		"224.0.0.1": false, "ff02::1": false, "192.0.2.1": false, "2001:db8::1": false,
+	} {
+		if got := echo.IsOwn(&net.UDPAddr{IP: net.ParseIP(host)}); got != want {
+			t.Errorf("isOwn(%s) = %v", host, got)
+		}
+	}
+	if echo.IsOwn(nil) || echo.IsOwn(&net.UnixAddr{Name: "127.0.0.1"}) {
+		t.Error("what is not of UDP is taken for an address of this host")
+	}
+	addrs, err := net.InterfaceAddrs()
+	must(t, err)
+	for _, a := range addrs {
+		own := a.(*net.IPNet).IP
+		if !echo.IsOwn(&net.UDPAddr{IP: own, Zone: "1"}) {
+			t.Errorf("isOwn(%v) = false", own)
+		}
+	}
+}
