@@ -177,8 +177,8 @@ func (t *transfer) finish(err error) {
 // end forgets the transfer.
 func (t *transfer) end() {
 	l, s := t.listener, t.listener.server
-	again := t.again()
 	s.mu.Lock()
+	again := t.again() // not before the lock: another request may come in between
 	if l.transfers[t.id] == t {
 		delete(l.transfers, t.id)
 	} else {
@@ -212,11 +212,8 @@ func (t *transfer) end() {
 // client that has all, and asks for the same from the same port, may be quicker
 // than this side is with its last ACK. A duplicate is not, since it comes with the
 // first. So it is a new request if it came in the second half of the wait for the
-// last ACK.
+// last ACK. It is called under the mutex of the server.
 func (t *transfer) again() *transfer {
-	s := t.listener.server
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if t.repeat == nil || t.result.Write || t.result.Err != nil || t.result.Probe {
 		return nil
 	}
