@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -17,74 +15,17 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/netparts/netparts/internal/daemon"
 )
 
-// A daemon is the program under test, in this process.
-type daemon struct {
-	addr   string
-	stop   context.CancelFunc
-	status chan int
-	stderr *lockedBuffer
-}
-
-// startDaemon runs the program and reads its first line.
-func startDaemon(t *testing.T, network string, args ...string) *daemon {
+// startDaemon runs the program.
+func startDaemon(t *testing.T, network string, args ...string) *daemon.Daemon {
 	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	d := &daemon{stop: stop, status: make(chan int, 1), stderr: new(lockedBuffer)}
-	go func() {
-		d.status <- run(ctx, append([]string{"-network", network, "-v"}, args...), w, d.stderr)
-		w.Close()
-	}()
-	d.addr = firstLine(t, r, network)
-	return d
-}
-
-// firstLine returns the address that the program says it listens on.
-func firstLine(t *testing.T, stdout io.Reader, network string) string {
-	t.Helper()
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	addr, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "listening on "+network+" ")
-	if err != nil || !ok {
-		t.Fatalf("first line %q, %v", line, err)
-	}
-	return addr
-}
-
-// end stops the program as a signal does.
-func (d *daemon) end(t *testing.T) {
-	t.Helper()
-	d.stop()
-	select {
-	case status := <-d.status:
-		if status != 0 {
-			t.Errorf("exit status %d, stderr %q", status, d.stderr)
-		}
-	case <-time.After(20 * time.Second):
-		t.Error("the program did not end")
-	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	return daemon.Start(t, run, network, append([]string{"-network", network, "-v"}, args...)...)
 }
 
 // echoes checks that conn answers.
@@ -131,12 +72,12 @@ func TestNetworks(t *testing.T) {
 				address = filepath.Join(t.TempDir(), "server")
 			}
 			d := startDaemon(t, network, "-address", address)
-			echoes(t, dial(t, network, d.addr))
-			d.end(t)
-			if _, err := os.Lstat(d.addr); !errors.Is(err, fs.ErrNotExist) {
+			echoes(t, dial(t, network, d.Addr))
+			d.End(t)
+			if _, err := os.Lstat(d.Addr); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("the socket file is left: %v", err)
 			}
-			if log := d.stderr.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "bytes=4") {
+			if log := d.Stderr.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "bytes=4") {
 				t.Errorf("the log is\n%s", log)
 			}
 		})
@@ -166,28 +107,28 @@ func TestTLS(t *testing.T) {
 	d := startDaemon(t, "tls", "-address", "127.0.0.1:0", "-cert", cert, "-key", keyFile)
 	roots := x509.NewCertPool()
 	roots.AddCert(keeper.Certificate())
-	conn, err := tls.Dial("tcp", d.addr, &tls.Config{RootCAs: roots, ServerName: "example.com"})
+	conn, err := tls.Dial("tcp", d.Addr, &tls.Config{RootCAs: roots, ServerName: "example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	echoes(t, conn)
-	d.end(t)
+	d.End(t)
 }
 
 func TestLimits(t *testing.T) {
 	d := startDaemon(t, "tcp", "-address", "127.0.0.1:0", "-max-conns", "1", "-idle", "100ms")
-	first, second := dial(t, "tcp", d.addr), dial(t, "tcp", d.addr)
+	first, second := dial(t, "tcp", d.Addr), dial(t, "tcp", d.Addr)
 	echoes(t, first)
 	echoes(t, second) // when the first has been closed for being idle
 	if _, err := first.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("the first connection: %v", err)
 	}
-	d.end(t)
+	d.End(t)
 
 	d = startDaemon(t, "tcp", "-address", "127.0.0.1:0", "-idle", "0")
-	echoes(t, dial(t, "tcp", d.addr))
-	d.end(t)
+	echoes(t, dial(t, "tcp", d.Addr))
+	d.End(t)
 }
 
 func TestMisuse(t *testing.T) {
@@ -281,7 +222,7 @@ func TestSignals(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		addr := firstLine(t, stdout, "unix")
+		addr := daemon.FirstLine(t, stdout, "unix")
 		conn := dial(t, "unix", addr)
 		echoes(t, conn)
 		if err := cmd.Process.Signal(sig); err != nil {

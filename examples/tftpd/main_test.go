@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -12,73 +10,17 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/netparts/netparts/internal/daemon"
 	"github.com/netparts/netparts/tftp"
 )
 
-// A daemon is the program under test, in this process.
-type daemon struct {
-	addr   string
-	stop   context.CancelFunc
-	status chan int
-	stderr *lockedBuffer
-}
-
-// startDaemon runs the program and reads its first line.
-func startDaemon(t *testing.T, args ...string) *daemon {
+// startDaemon runs the program.
+func startDaemon(t *testing.T, args ...string) *daemon.Daemon {
 	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	d := &daemon{stop: stop, status: make(chan int, 1), stderr: new(lockedBuffer)}
-	go func() {
-		d.status <- run(ctx, append([]string{"-listen", "127.0.0.1:0"}, args...), w, d.stderr)
-		w.Close()
-	}()
-	line, err := bufio.NewReader(r).ReadString('\n')
-	if err != nil {
-		t.Fatalf("no first line: %v, stderr %q", err, d.stderr)
-	}
-	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on udp ")
-	if !ok {
-		t.Fatalf("first line %q", line)
-	}
-	d.addr = addr
-	return d
-}
-
-// end stops the program as a signal does.
-func (d *daemon) end(t *testing.T) {
-	t.Helper()
-	d.stop()
-	select {
-	case status := <-d.status:
-		if status != 0 {
-			t.Errorf("exit status %d, stderr %q", status, d.stderr)
-		}
-	case <-time.After(20 * time.Second):
-		t.Error("the program did not end")
-	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	return daemon.Start(t, run, "udp", append([]string{"-listen", "127.0.0.1:0"}, args...)...)
 }
 
 func TestServesAFolder(t *testing.T) {
@@ -89,7 +31,7 @@ func TestServesAFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 		d := startDaemon(t, append([]string{"-dir", dir, "-v"}, extra...)...)
-		c := &tftp.Client{Addr: d.addr}
+		c := &tftp.Client{Addr: d.Addr}
 		var out bytes.Buffer
 		stats, err := c.Get(t.Context(), "file", &out)
 		if err != nil || !bytes.Equal(out.Bytes(), file) {
@@ -107,8 +49,8 @@ func TestServesAFolder(t *testing.T) {
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
-		d.end(t)
-		if log := d.stderr.String(); strings.Count(log, "\n") != 3 || !strings.Contains(log, "level=INFO msg=transfer ") {
+		d.End(t)
+		if log := d.Stderr.String(); strings.Count(log, "\n") != 3 || !strings.Contains(log, "level=INFO msg=transfer ") {
 			t.Errorf("three transfers were logged as\n%s", log)
 		}
 	}
@@ -124,7 +66,7 @@ func TestTakesUploads(t *testing.T) {
 		{[]string{"-write", "-overwrite"}, nil},
 	} {
 		d := startDaemon(t, append(tt.args, "-dir", dir)...)
-		c := &tftp.Client{Addr: d.addr}
+		c := &tftp.Client{Addr: d.Addr}
 		name := strings.Join(tt.args, "")
 		if _, err := c.Put(t.Context(), name, strings.NewReader("first")); err != nil {
 			t.Errorf("Put: %v", err)
@@ -132,7 +74,7 @@ func TestTakesUploads(t *testing.T) {
 		if _, err := c.Put(t.Context(), name, strings.NewReader("second")); !errors.Is(err, tt.second) {
 			t.Errorf("%v: second Put: %v, want %v", tt.args, err, tt.second)
 		}
-		d.end(t)
+		d.End(t)
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 2 {
 		t.Errorf("left behind: %v, %v", files, err)
@@ -146,15 +88,15 @@ func TestServesAPayload(t *testing.T) {
 	}
 	d := startDaemon(t, "-payload", payload)
 	var out bytes.Buffer
-	c := &tftp.Client{Addr: d.addr}
+	c := &tftp.Client{Addr: d.Addr}
 	if _, err := c.Get(t.Context(), "whatever", &out); err != nil || out.String() != "<svg/>" {
 		t.Errorf("Get = %q, %v", &out, err)
 	}
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
-	d.end(t)
-	if log := d.stderr.String(); log != "" {
+	d.End(t)
+	if log := d.Stderr.String(); log != "" {
 		t.Errorf("without -v it logged %q", log)
 	}
 }
@@ -183,12 +125,12 @@ func TestMisuse(t *testing.T) {
 
 func TestFailures(t *testing.T) {
 	d := startDaemon(t)
-	defer d.end(t)
+	defer d.End(t)
 	for _, args := range [][]string{
 		{"-dir", "/does/not/exist"},
 		{"-payload", "/does/not/exist"},
 		{"-listen", "127.0.0.1:99999"},
-		{"-listen", d.addr},
+		{"-listen", d.Addr},
 	} {
 		var stdout, stderr bytes.Buffer
 		status := run(t.Context(), args, &stdout, &stderr)
@@ -221,12 +163,8 @@ func TestSignals(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		line, err := bufio.NewReader(stdout).ReadString('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
 		sent := false
-		c := &tftp.Client{Addr: strings.TrimPrefix(strings.TrimSpace(line), "listening on udp ")}
+		c := &tftp.Client{Addr: daemon.FirstLine(t, stdout, "udp")}
 		c.Progress = func(s tftp.Stats) {
 			if !sent && s.Bytes > 100_000 {
 				sent = true
