@@ -36,7 +36,7 @@ func client(t *testing.T, network *memnet.Network, address string) *memnet.Packe
 // wantFrom reads one packet and its sender.
 func wantFrom(t *testing.T, c net.PacketConn, message string, from net.Addr) {
 	t.Helper()
-	b := make([]byte, 1<<17)
+	b := make([]byte, 1<<19)
 	n, addr, err := c.ReadFrom(b)
 	if err != nil || string(b[:n]) != message || addr.String() != from.String() {
 		t.Fatalf("read %d bytes %.40q from %v, %v, want %d bytes %.40q from %v", n, b[:n], addr, err, len(message), message, from)

@@ -119,7 +119,8 @@ func TestRecords(t *testing.T) {
 func TestLargeRecords(t *testing.T) {
 	var server echo.Server
 	_, conn := listenRecords(t, &server)
-	for _, n := range []int{150_000, 200_000, 0, 200_000} {
+	must(t, conn.SetWriteBuffer(512<<10)) // for the last one
+	for _, n := range []int{150_000, 200_000, 0, 200_000, 400_000} {
 		must(t, conn.send(pattern(n)))
 		conn.wantRecord(t, pattern(n))
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -141,6 +142,50 @@ func TestShutdownOfSocketsInTheMiddle(t *testing.T) {
 			got, err := io.ReadAll(conn)
 			if err != nil || !bytes.Equal(got, sent) {
 				t.Errorf("%d of %d bytes came back, %v", len(got), len(sent), err)
+			}
+			must(t, <-stopped)
+		})
+	}
+}
+
+// sendUntilFull writes from b until the server takes no more, because its own room
+// is full, and returns how much it took.
+func sendUntilFull(t *testing.T, conn net.Conn, b []byte) int {
+	t.Helper()
+	sent := 0
+	for {
+		must(t, conn.SetWriteDeadline(time.Now().Add(100*time.Millisecond)))
+		n, err := conn.Write(b[sent:])
+		sent += n
+		switch {
+		case err == nil:
+			t.Fatalf("the server took %d bytes and echoed none that was read", len(b))
+		case n == 0 && errors.Is(err, os.ErrDeadlineExceeded):
+			return sent
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			t.Fatal(err)
+		}
+	}
+}
+
+// What was waiting in all the buffers between is echoed too, each byte once.
+func TestShutdownWithFullBuffers(t *testing.T) {
+	all := pattern(64 << 20)
+	for _, network := range []string{"tcp", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			var server echo.Server
+			conn := dial(t, network, listen(t, &server, network))
+			wantEcho(t, conn, "ping")
+			n := sendUntilFull(t, conn, all)
+			stopped := make(chan error, 1)
+			go func() {
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				defer cancel()
+				stopped <- server.Shutdown(ctx)
+			}()
+			got, err := io.ReadAll(conn)
+			if err != nil || !bytes.Equal(got, all[:n]) {
+				t.Errorf("%d of %d bytes came back, %v", len(got), n, err)
 			}
 			must(t, <-stopped)
 		})

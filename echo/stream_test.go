@@ -127,6 +127,35 @@ func TestManyClients(t *testing.T) {
 	}
 }
 
+// Buffers go from one connection to another, and none is used by two.
+func TestBuffersAreNotShared(t *testing.T) {
+	var network memnet.Network
+	l, err := network.Listen("tcp", "192.0.2.1:7")
+	must(t, err)
+	var server echo.Server
+	run(t, &server, func() error { return server.Serve(l) })
+	var clients sync.WaitGroup
+	for i := range 20 {
+		conn, err := network.Dial("tcp", "192.0.2.1:7")
+		soon(t, conn, err)
+		clients.Go(func() {
+			for n := range 100 {
+				sent := bytes.Repeat([]byte{byte(i)}, 1+n*n%3000)
+				got := make([]byte, len(sent))
+				_, err := conn.Write(sent)
+				if err == nil {
+					_, err = io.ReadFull(conn, got)
+				}
+				if err != nil || !bytes.Equal(got, sent) {
+					t.Errorf("client %d got %.40q, %v", i, got, err)
+					return
+				}
+			}
+		})
+	}
+	clients.Wait()
+}
+
 // A client that resets its connection ends that and nothing else.
 func TestReset(t *testing.T) {
 	var log journal

@@ -18,6 +18,27 @@ func TestLargeUnixgrams(t *testing.T) {
 	p.wantTally(t, 5, 0, 0)
 }
 
+// The server has room for the answers to several clients that read later, and for
+// one that is longer than a socket sends by default.
+func TestRoomForUnixgrams(t *testing.T) {
+	p := newDatagramPair(t)
+	message := string(pattern(150_000))
+	var clients []*net.UnixConn
+	for range 3 {
+		clients = append(clients, bindUnixgram(t, socketPath(t)))
+	}
+	for _, c := range clients {
+		_, err := c.WriteTo([]byte(message), p.addr)
+		must(t, err)
+	}
+	for _, c := range clients {
+		wantFrom(t, c, message, p.addr)
+	}
+	must(t, p.client.SetWriteBuffer(512<<10))
+	p.wantEcho(t, string(pattern(400_000)))
+	p.wantTally(t, 4, 0, 0)
+}
+
 // What is longer than the limit is dropped, not cut.
 func TestTooLargeUnixgram(t *testing.T) {
 	p := newDatagramPair(t)
