@@ -14,8 +14,10 @@ import (
 // chunk is how much of a stream is read at once, in bytes. More gains little.
 const chunk = 32 << 10
 
-// lastCall is how long a connection that is no socket is read from when the server
-// stops. Its methods cannot read what is there and not wait.
+// lastCall is how long a connection must be silent, when the server stops, before
+// it is closed. What the kernels between have room for again is there by then;
+// what came later would be answered with a reset, by which the client loses
+// echoes that are on their way as well.
 const lastCall = 10 * time.Millisecond
 
 // past is a deadline that has passed.
@@ -34,6 +36,7 @@ type stream struct {
 	idle   time.Duration // its limit, or none if negative
 	begin  time.Time
 	last   time.Duration // when something happened, since begin
+	called time.Duration // last at the time of the last call, or -1
 	bytes  int64         // echoed
 }
 
@@ -44,7 +47,7 @@ var errIdle = errors.New("idle")
 // connection is idle is little on purpose, here and below: with 200 bytes more the
 // stack would have to be 4 KiB rather than 2.
 func (s *Server) handle(ctx context.Context, conn net.Conn) {
-	c := &stream{server: s, conn: conn, idle: s.idleTimeout(), begin: time.Now()}
+	c := &stream{server: s, conn: conn, idle: s.idleTimeout(), begin: time.Now(), called: -1}
 	c.log(ctx, c.echo(ctx))
 }
 
@@ -126,21 +129,22 @@ func (c *stream) extend() error {
 // passed is called when the read deadline has passed. It reports whether the
 // stream is to end, and with which error.
 func (c *stream) passed() (end bool, err error) {
-	if c.server.stopping() {
+	switch {
+	case c.server.stopping() && c.called == c.last:
 		return true, nil
+	case c.server.stopping():
+		c.called = c.last
+		err = c.conn.SetReadDeadline(time.Now().Add(lastCall))
+	case c.idle >= 0 && time.Since(c.begin)-c.last >= c.idle:
+		err = errIdle
+	default:
+		err = c.extend()
 	}
-	if c.idle >= 0 && time.Since(c.begin)-c.last >= c.idle {
-		return true, errIdle
-	}
-	if err := c.extend(); err != nil {
-		return true, err
-	}
-	return false, nil
+	return err != nil, err
 }
 
 // copy echoes by the methods of the connection. It waits with a small buffer,
-// and takes a large one while much is coming. When the server stops it reads until
-// nothing more comes.
+// and takes a large one while much is coming.
 func (c *stream) copy() error {
 	small := make([]byte, 512)
 	var large *buffer
@@ -150,11 +154,9 @@ func (c *stream) copy() error {
 		}
 	}()
 	b := small
-	more := true // something may have come since the deadline of the last call
 	for {
 		n, err := c.conn.Read(b)
 		if n > 0 {
-			more = true
 			c.touch()
 			if err := c.write(b[:n]); err != nil {
 				return err
@@ -165,13 +167,7 @@ func (c *stream) copy() error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			end, err := c.passed()
-			if end && err == nil && more {
-				more = false
-				err = c.conn.SetReadDeadline(time.Now().Add(lastCall))
-				end = err != nil
-			}
-			if end {
+			if end, err := c.passed(); end {
 				return err
 			}
 		default:

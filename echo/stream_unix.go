@@ -56,19 +56,10 @@ func (k *kernelStream) run() error {
 	for {
 		err := k.raw.Read(k.step)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			end, cause := k.passed()
-			if !end {
-				continue
-			}
-			if cause != nil {
+			if end, cause := k.passed(); end {
 				return cause
 			}
-			// The server stops, and what has arrived is still echoed.
-			err = k.raw.Control(func(fd uintptr) {
-				if !k.step(fd) {
-					k.err = errEnd
-				}
-			})
+			continue
 		}
 		if err == nil {
 			err = k.flush()
