@@ -75,37 +75,40 @@ func (u *udp) step() error {
 		return err
 	}
 	answers := u.answers[:0]
-	packets := 0
 	for len(answers) < batch {
 		p, size, ok := u.reader.NextRun()
 		if !ok {
 			break
 		}
-		n := count(len(p.Data), size)
 		switch {
 		case p.Broadcast || loops(p.Peer, u.port):
-			u.ignored += int64(n)
+			u.ignored += count(p.Data, size)
 		case p.Cut:
-			u.dropped += int64(n)
+			u.dropped += count(p.Data, size)
 		default:
 			answers = append(answers, udpio.Message{Data: p.Data, Size: size, To: p.Peer, From: p.Local})
-			packets += n
-			u.bytes += int64(len(p.Data))
 		}
 	}
-	failed, err := u.writer.WriteAll(answers)
-	u.dropped += int64(failed)
-	u.answered += int64(packets - failed)
+	err = u.writer.WriteAll(answers)
+	for i := range answers {
+		m := &answers[i]
+		if m.Err != nil {
+			u.dropped += count(m.Data, m.Size)
+			continue
+		}
+		u.answered += count(m.Data, m.Size)
+		u.bytes += int64(len(m.Data))
+	}
 	if errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil
 }
 
-// count is how many datagrams of size bytes make n bytes. An empty one is one.
-func count(n, size int) int {
+// count is how many datagrams of size bytes make b. An empty one is one.
+func count(b []byte, size int) int64 {
 	if size == 0 {
 		return 1
 	}
-	return (n + size - 1) / size
+	return int64((len(b) + size - 1) / size)
 }

@@ -12,6 +12,8 @@ import (
 
 const defaultInterval = 30 * time.Second
 
+var defaultMessage = []byte("ping") // which no Writer may change
+
 var (
 	// ErrPeerSilent says that as many pings as MaxMissed allows were not
 	// answered. It is a [net.Error] whose Timeout is true, and is
@@ -90,7 +92,7 @@ func (p *Pinger) maxMissed() int { return cmp.Or(p.MaxMissed, 1) }
 
 func (p *Pinger) message() []byte {
 	if p.Message == nil {
-		return []byte("ping")
+		return defaultMessage
 	}
 	return p.Message
 }

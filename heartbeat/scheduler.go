@@ -1,14 +1,21 @@
 package heartbeat
 
 import (
-	"container/heap"
 	"sync"
 	"time"
 )
 
-// patience is how long the goroutine that writes pings may be in one Write before
-// another one goes on with the pings that are due.
-const patience = time.Millisecond
+const (
+	// patience is how long the goroutine that writes pings may be in one Write
+	// before another one goes on with the pings that are due.
+	patience = time.Millisecond
+
+	// rest is how long a Scheduler that has worked lets pings wait for others, so
+	// that they are written together: to wake up an idle process costs as much as
+	// writing a hundred. A ping waits for a 32nd of its interval at most.
+	rest     = 30 * time.Millisecond
+	fraction = 32
+)
 
 // epoch is when this process began. Times are counted from a century before it, in
 // nanoseconds of the monotonic clock, so that none is below zero in a test whose
@@ -25,7 +32,8 @@ func clock() int64 { return int64(century + time.Since(epoch)) }
 //
 // Pings that are due are written one after the other. One whose Write takes longer
 // than a millisecond gets a goroutine of its own, then and the next times, so that
-// it does not delay the others.
+// it does not delay the others. A Scheduler with many Pingers lets a ping wait for
+// others, for 30 ms or a 32nd of its interval or Timeout, whichever is less.
 type Scheduler struct {
 	mu      sync.Mutex
 	queue   queue
@@ -33,52 +41,24 @@ type Scheduler struct {
 	working int         // the number of the goroutine that does what is due, or 0
 	workers int         // how many there were
 	watched int64       // when timer was last set to look after the one that works
-}
-
-// A queue is the Pingers that run, as a heap: the first is due first. Touch does not
-// change it, which is what makes Touch cheap: a Pinger that was touched meanwhile
-// is found out when it is due, and put back.
-type queue []*run
-
-func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].due < q[j].due }
-
-func (q queue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-
-// Push implements heap.Interface.
-func (q *queue) Push(x any) {
-	r := x.(*run)
-	r.index = len(*q)
-	*q = append(*q, r)
-}
-
-// Pop implements heap.Interface.
-func (q *queue) Pop() any {
-	old := *q
-	r := old[len(old)-1]
-	old[len(old)-1], r.index = nil, -1
-	*q = old[:len(old)-1]
-	return r
+	worked  int64       // when the last one has ended
 }
 
 // add enters r. It is called under mu, as what follows.
 func (s *Scheduler) add(r *run) {
-	heap.Push(&s.queue, r)
+	s.queue.push(r)
 	s.arm()
 }
 
 func (s *Scheduler) remove(r *run) {
-	heap.Remove(&s.queue, r.index)
+	s.queue.remove(r)
 	s.arm()
 }
 
 // fix puts r where it is due, if it has not ended.
 func (s *Scheduler) fix(r *run) {
 	if r.index >= 0 {
-		heap.Fix(&s.queue, r.index)
+		s.queue.fix(r)
 	}
 }
 
@@ -88,7 +68,9 @@ func (s *Scheduler) arm() {
 	switch {
 	case s.working > 0:
 	case len(s.queue) > 0:
-		s.set(time.Duration(s.queue[0].due - clock()))
+		r := s.queue[0].run
+		together := min(s.worked+int64(rest), r.due+int64(min(r.wait(), r.timeout())/fraction))
+		s.set(time.Duration(max(r.due, together) - clock()))
 	case s.timer != nil:
 		s.timer.Stop()
 		s.timer = nil
@@ -119,11 +101,12 @@ func (s *Scheduler) work() {
 	s.workers++
 	own := s.workers
 	s.working = own
-	for len(s.queue) > 0 {
-		now := clock()
-		r := s.queue[0]
+	for now := clock(); len(s.queue) > 0; {
+		r := s.queue[0].run
 		if r.due > now {
-			break
+			if now = clock(); r.due > now { // it may be later than it was
+				break
+			}
 		}
 		write, after := r.turn(now)
 		s.fix(r)
@@ -132,14 +115,14 @@ func (s *Scheduler) work() {
 			go s.workAlone(r)
 		case write || after != nil:
 			s.watch(now)
-			s.finish(r, write, after)
+			now = s.finish(r, now, write, after)
 			if s.working != own {
 				s.arm()
 				return
 			}
 		}
 	}
-	s.working = 0
+	s.working, s.worked = 0, clock()
 	s.arm()
 }
 
@@ -148,18 +131,19 @@ func (s *Scheduler) work() {
 func (s *Scheduler) workAlone(r *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.finish(r, true, nil)
+	s.finish(r, clock(), true, nil)
 	s.arm()
 }
 
-// finish does what a turn asked for, without mu.
-func (s *Scheduler) finish(r *run, write bool, after func()) {
+// finish does what a turn asked for, without mu, and returns the time afterwards.
+func (s *Scheduler) finish(r *run, begin int64, write bool, after func()) int64 {
+	now := begin
 	for write {
-		begin := clock()
+		begin = now
 		s.mu.Unlock()
 		n, err := r.writer.ping(r.message(), r.timeout())
+		now = clock()
 		s.mu.Lock()
-		now := clock()
 		r.slow = now-begin > int64(patience)
 		write, after = r.wrote(n, err, now)
 		s.fix(r)
@@ -169,4 +153,5 @@ func (s *Scheduler) finish(r *run, write bool, after func()) {
 		after()
 		s.mu.Lock()
 	}
+	return now
 }

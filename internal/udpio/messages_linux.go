@@ -14,9 +14,7 @@ import (
 // and a control of their own, which one system call sends.
 type scatter struct {
 	*Writer
-	todo   []Message
-	failed int
-	err    error
+	todo []Message
 
 	msgs     [maxMessages]unix.Mmsghdr
 	iovs     [maxMessages]unix.Iovec
@@ -40,42 +38,37 @@ var scatters = sync.Pool{New: func() any {
 
 // writeMessages sends as many messages by one system call as that takes. Those that
 // it does not take go by Write.
-func (w *Writer) writeMessages(ms []Message) (failed int, err error) {
+func (w *Writer) writeMessages(ms []Message) (first error) {
 	o := scatters.Get().(*scatter)
 	defer scatters.Put(o)
-	o.Writer, o.todo, o.failed, o.err, o.used = w, ms, 0, nil, 0
+	o.Writer, o.todo, o.used = w, ms, 0
 	for len(o.todo) > 0 {
 		if err := w.sock.raw.Write(o.try); err != nil {
 			if e, ok := errors.AsType[*net.OpError](err); ok {
 				e.Op = "write"
 			}
-			o.fail(len(o.todo), err)
+			fail(o.todo, err)
+			first = cmp.Or(first, err)
 			break
 		}
 		if len(o.todo) == 0 {
 			break
 		}
 		// The first is one that the call did not take.
-		m := o.todo[0]
+		m := &o.todo[0]
 		o.todo = o.todo[1:]
-		if err := w.Write(m.Data, m.Size, m.To, m.From); err != nil {
-			o.fail(1, err)
-			if isOver(err) {
-				o.fail(len(o.todo), err)
-				break
-			}
+		m.Err = w.Write(m.Data, m.Size, m.To, m.From)
+		first = cmp.Or(first, m.Err)
+		if isOver(m.Err) {
+			fail(o.todo, m.Err)
+			break
 		}
 	}
 	o.Writer, o.todo = nil, nil
 	for i := range o.used {
 		o.iovs[i].Base = nil // it is the caller's
 	}
-	return o.failed, o.err
-}
-
-func (o *scatter) fail(n int, err error) {
-	o.failed += n
-	o.err = cmp.Or(o.err, err)
+	return first
 }
 
 // run sends until the first of what is left is not taken, and reports false if the

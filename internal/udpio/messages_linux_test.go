@@ -41,9 +41,7 @@ func TestWriteAll(t *testing.T) {
 			}
 			ms = append(ms, m)
 		}
-		if failed, err := w.WriteAll(ms); failed != 0 || err != nil {
-			t.Fatalf("WriteAll: %d failed, %v", failed, err)
-		}
+		must(t, w.WriteAll(ms))
 		for i, m := range ms {
 			size := m.Size
 			if size <= 0 || size > len(m.Data) {
@@ -77,9 +75,10 @@ func TestWriteAllPassesOverErrors(t *testing.T) {
 	}
 	for i, m := range bad {
 		good := udpio.Message{Data: pattern(10 + i), To: to}
-		failed, err := w.WriteAll([]udpio.Message{good, m, good, m})
-		if failed != 2 || err == nil {
-			t.Errorf("message %d: %d failed, %v, want 2 and an error", i, failed, err)
+		ms := []udpio.Message{good, m, good, m}
+		err := w.WriteAll(ms)
+		if err == nil || ms[0].Err != nil || ms[1].Err == nil || ms[2].Err != nil || ms[3].Err == nil {
+			t.Errorf("message %d: %v, of each %v, %v, %v, %v", i, err, ms[0].Err, ms[1].Err, ms[2].Err, ms[3].Err)
 		}
 		if got := read(t, r, 2); len(got[0].Data) != 10+i || len(got[1].Data) != 10+i {
 			t.Errorf("%d and %d bytes arrived, want %d twice", len(got[0].Data), len(got[1].Data), 10+i)
@@ -95,9 +94,7 @@ func TestWriteAllWithoutSplitting(t *testing.T) {
 	r := udpio.NewReader(client, udpio.Config{Size: 512, Batch: 8})
 	defer r.Release()
 	m := udpio.Message{Data: pattern(1000), Size: 300, To: addrPort(client)}
-	if failed, err := w.WriteAll([]udpio.Message{m, m}); failed != 0 || err != nil {
-		t.Fatalf("WriteAll: %d failed, %v", failed, err)
-	}
+	must(t, w.WriteAll([]udpio.Message{m, m}))
 	for i, p := range read(t, r, 8) {
 		if want := []int{300, 300, 300, 100}[i%4]; len(p.Data) != want {
 			t.Errorf("datagram %d is of %d bytes, want %d", i, len(p.Data), want)
@@ -110,12 +107,12 @@ func TestWriteAllOfClosedConn(t *testing.T) {
 	w := udpio.NewWriter(server)
 	ms := []udpio.Message{{Data: pattern(1), To: addrPort(client)}, {Data: pattern(1), To: addrPort(client)}}
 	must(t, server.SetWriteDeadline(time.Unix(1, 0)))
-	if failed, err := w.WriteAll(ms); failed != 2 || !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("WriteAll after the deadline: %d failed, %v", failed, err)
+	if err := w.WriteAll(ms); !errors.Is(err, os.ErrDeadlineExceeded) || ms[0].Err == nil || ms[1].Err == nil {
+		t.Errorf("WriteAll after the deadline: %v, of each %v, %v", err, ms[0].Err, ms[1].Err)
 	}
 	must(t, server.Close())
-	if failed, err := w.WriteAll(ms); failed != 2 || !errors.Is(err, net.ErrClosed) {
-		t.Errorf("WriteAll after Close: %d failed, %v", failed, err)
+	if err := w.WriteAll(ms); !errors.Is(err, net.ErrClosed) || ms[0].Err == nil || ms[1].Err == nil {
+		t.Errorf("WriteAll after Close: %v, of each %v, %v", err, ms[0].Err, ms[1].Err)
 	}
 }
 
@@ -136,9 +133,7 @@ func TestNextRunEchoes(t *testing.T) {
 		for p, size, ok := r.NextRun(); ok; p, size, ok = r.NextRun() {
 			answers = append(answers, udpio.Message{Data: p.Data, Size: size, To: p.Peer, From: p.Local})
 		}
-		if failed, err := w.WriteAll(answers); failed != 0 || err != nil {
-			t.Fatalf("WriteAll: %d failed, %v", failed, err)
-		}
+		must(t, w.WriteAll(answers))
 		must(t, back.Read())
 		p, size, ok := back.NextRun()
 		if !ok || size != 1000 || !bytes.Equal(p.Data, pattern(3500)) {
@@ -190,9 +185,7 @@ func TestWriteAllWaitsForRoom(t *testing.T) {
 	for i := range ms {
 		ms[i] = udpio.Message{Data: pattern(2000), To: addrPort(client)}
 	}
-	if failed, err := w.WriteAll(ms); failed != 0 || err != nil {
-		t.Errorf("WriteAll: %d failed, %v", failed, err)
-	}
+	must(t, w.WriteAll(ms))
 	for i, p := range read(t, r, 10) {
 		if len(p.Data) != 2000 {
 			t.Errorf("datagram %d is of %d bytes", i, len(p.Data))

@@ -37,7 +37,7 @@ func (*Writer) writeBatch([]byte, int, netip.AddrPort, netip.Addr) error {
 	return errors.ErrUnsupported
 }
 
-func (*Writer) writeMessages([]Message) (int, error) { return 0, errors.ErrUnsupported }
+func (*Writer) writeMessages([]Message) error { return errors.ErrUnsupported }
 
 func setReadBuffer(c *net.UDPConn, n int) int {
 	if err := c.SetReadBuffer(n); err != nil {

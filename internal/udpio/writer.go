@@ -56,26 +56,38 @@ type Message struct {
 	Size int
 	To   netip.AddrPort
 	From netip.Addr
+	Err  error // set by WriteAll: nil if it was sent
 }
 
 // WriteAll sends each of ms as Write does, many with one system call where that
 // can be done. A message that cannot be sent does not keep it from sending
-// others, but for the end of the connection or its write deadline. It returns
-// how many were not sent, and the first error.
-func (w *Writer) WriteAll(ms []Message) (failed int, err error) {
+// others, but for the end of the connection or its write deadline. It sets Err of
+// each, and returns the first error.
+func (w *Writer) WriteAll(ms []Message) error {
+	for i := range ms {
+		ms[i].Err = nil
+	}
 	if w.sock.batches() && len(ms) > 1 {
 		return w.writeMessages(ms)
 	}
-	for i, m := range ms {
-		if e := w.Write(m.Data, m.Size, m.To, m.From); e != nil {
-			failed++
-			err = cmp.Or(err, e)
-			if isOver(e) {
-				return failed + len(ms) - i - 1, err
-			}
+	var first error
+	for i := range ms {
+		m := &ms[i]
+		m.Err = w.Write(m.Data, m.Size, m.To, m.From)
+		first = cmp.Or(first, m.Err)
+		if isOver(m.Err) {
+			fail(ms[i+1:], m.Err)
+			break
 		}
 	}
-	return failed, err
+	return first
+}
+
+// fail sets Err of what has not been tried.
+func fail(ms []Message, err error) {
+	for i := range ms {
+		ms[i].Err = err
+	}
 }
 
 // isOver reports whether no other message can be sent after an error either.
