@@ -101,6 +101,7 @@ func (s *Scheduler) work() {
 	s.workers++
 	own := s.workers
 	s.working = own
+	s.watched = 0 // the timer that was set then has been set anew, or is the one that fired
 	for now := clock(); len(s.queue) > 0; {
 		r := s.queue[0].run
 		if r.due > now {
