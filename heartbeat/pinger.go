@@ -97,19 +97,21 @@ func (p *Pinger) message() []byte {
 	return p.Message
 }
 
+// wait returns the interval. It is a century at most, and so is the timeout, so that
+// no time that is counted from now overflows.
 func (p *Pinger) wait() time.Duration {
 	switch d := time.Duration(p.interval.Load()); {
 	case d > 0:
-		return d
+		return min(d, century)
 	case p.Interval > 0:
-		return p.Interval
+		return min(p.Interval, century)
 	}
 	return defaultInterval
 }
 
 func (p *Pinger) timeout() time.Duration {
 	if p.Timeout > 0 {
-		return p.Timeout
+		return min(p.Timeout, century)
 	}
 	return p.wait()
 }
@@ -137,7 +139,8 @@ func (p *Pinger) Run(ctx context.Context) error {
 // called when the Pinger ends, with what Run would return. It fails if the Pinger
 // runs already.
 //
-// The function ended may start the Pinger again. It should not block.
+// The function ended may start the Pinger again. It should not block. If it is nil,
+// nobody is told.
 func (p *Pinger) Start(ended func(error)) error {
 	return p.start(newPingWriter(p.Writer), nil, ended)
 }
@@ -146,6 +149,9 @@ func (p *Pinger) start(w pingWriter, watched func() bool, ended func(error)) err
 	s := p.Scheduler
 	if s == nil {
 		s = new(Scheduler)
+	}
+	if ended == nil {
+		ended = func(error) {}
 	}
 	r := &run{Pinger: p, scheduler: s, writer: w, watched: watched, ended: ended}
 	s.mu.Lock()
@@ -176,7 +182,7 @@ func (p *Pinger) SetInterval(d time.Duration) {
 	}
 	p.restarted.Store(clock())
 	if r := p.running.Load(); r != nil && d > 0 {
-		r.hasten(d)
+		r.hasten(min(d, century))
 	}
 }
 
