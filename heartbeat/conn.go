@@ -98,6 +98,7 @@ type Conn struct {
 	mu         sync.Mutex // the fields below
 	deadline   time.Time  // what the application has set for Write
 	limited    bool       // a ping or pong has one of its own meanwhile
+	aborted    bool       // the heartbeat ends, and no ping is to be written
 	answering  bool       // a pong is under way
 	halfClosed bool
 	closed     bool

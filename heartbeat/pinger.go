@@ -48,11 +48,12 @@ func (peerSilent) Is(target error) bool { return target == os.ErrDeadlineExceede
 // methods are safe for concurrent use, also before it runs and after it ended.
 type Pinger struct {
 	// Writer takes the pings, each by one Write. If it has a method
-	// SetWriteDeadline, as a [net.Conn], a ping that is not taken within
-	// Timeout is given up by that, and no deadline is left behind; where the
-	// application sets write deadlines itself, or writes from other goroutines
-	// at the same time, use a [Conn] instead. Other Writers should not block:
-	// a Write that does goes on after the Pinger has ended.
+	// SetWriteDeadline, as a [net.Conn], a Write that blocks when the Pinger
+	// ends is given up by that. A deadline that was left there is removed
+	// before each ping, and none is left behind; where the application sets
+	// write deadlines itself, or writes from other goroutines at the same time,
+	// use a [Conn] instead. Other Writers should not block: a Write that does
+	// goes on after the Pinger has ended.
 	Writer io.Writer
 
 	// Message is what a ping consists of. If nil, it is "ping".
@@ -120,7 +121,8 @@ func (p *Pinger) timeout() time.Duration {
 // returns the cause of ctx, ErrPeerSilent, an error that wraps that of the Write, or
 // ErrStopped. The first ping comes after an interval.
 //
-// A Write that is under way when ctx ends is given up as one that takes too long.
+// A Write that is under way when ctx ends is given up, if the Writer has deadlines.
+// On a [crypto/tls.Conn] no Write succeeds after that.
 func (p *Pinger) Run(ctx context.Context) error {
 	ended := make(chan error, 1)
 	if err := p.Start(func(err error) { ended <- err }); err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -35,7 +36,6 @@ type run struct {
 	early   int64 // by how much the wait for the next ping is shortened
 	pinged  int64 // when the last ping began, or was due while another was written
 	verdict int64 // when that counts as missed
-	limit   int64 // the verdict when the last Write began
 	missed  int
 	chances int   // pings in a row that were not judged because they were late
 	waiting bool  // the last ping has no answer yet
@@ -97,9 +97,6 @@ func (r *run) ping(now int64) (write bool) {
 	write = !r.writing
 	r.pinged, r.waiting, r.writing = now, true, true
 	r.verdict = now + int64(r.timeout())
-	if write {
-		r.limit = r.verdict
-	}
 	r.shorten()
 	// Not later than the next ping if an answer comes at once, because Touch
 	// does not change when r is due.
@@ -121,24 +118,19 @@ func (r *run) verdictError() error {
 	return ErrPeerSilent
 }
 
-// wrote is called when a Write has returned. It reports whether the next one is to
-// follow at once; for after see turn.
-func (r *run) wrote(n int, err error, now int64) (write bool, after func()) {
+// wrote is called when a Write has returned. For after see turn.
+func (r *run) wrote(n int, err error) (after func()) {
 	r.writing = false
 	switch {
 	case r.result != nil: // it was told to return, perhaps when it just had
-		_ = r.writer.settle() // an error says that it is closed
-		return false, r.finish()
+		r.writer.settle()
+		return r.finish()
 	case err == nil:
-		return false, nil
-	case n > 0 || !errors.Is(err, os.ErrDeadlineExceeded):
-		return false, r.end(fmt.Errorf("heartbeat: ping: %w", err))
+		return nil
+	case n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && r.maxMissed() > 0:
+		return nil // it is missed then, which its turn counts
 	}
-	// It timed out, which its turn has counted if that came before.
-	if r.verdict == r.limit && r.miss() {
-		return false, r.end(r.verdictError())
-	}
-	return r.ping(now), nil
+	return r.end(fmt.Errorf("heartbeat: ping: %w", err))
 }
 
 // hasten makes the turn come for an interval of d. It may come too early then, and
@@ -192,19 +184,21 @@ func (r *run) finish() (after func()) {
 	return func() { ended(r.result) }
 }
 
-// A pingWriter writes pings.
+// A pingWriter writes pings. What takes too long is for the run to judge, which
+// aborts the Write when it ends and not before: a time-out would be the end of a
+// [crypto/tls.Conn], and may leave half a ping behind.
 type pingWriter interface {
-	ping(b []byte, within time.Duration) (int, error)
+	ping(b []byte) (int, error)
 
-	// abort makes a ping that is being written return, and reports whether it
-	// will. Then settle is called when it has.
+	// abort makes a ping that is being written, or about to be, return. It
+	// reports whether it will. Then settle is called when it has.
 	abort() bool
-	settle() error
+	settle()
 }
 
 func newPingWriter(w io.Writer) pingWriter {
 	if w, ok := w.(deadlineWriter); ok {
-		return limited{w, rawOf(w)}
+		return &limited{w: w, raw: rawOf(w)}
 	}
 	return unlimited{w}
 }
@@ -214,37 +208,41 @@ type deadlineWriter interface {
 	SetWriteDeadline(t time.Time) error
 }
 
-// A limited gives each ping a deadline and leaves none behind, because one that has
-// passed would fail the next Write of the application.
+// A limited aborts by a deadline. It removes one that was left there, because one
+// that has passed would fail the ping, and leaves none behind, because that would
+// fail the next Write of the application. Where deadlines do not work it has none.
 type limited struct {
-	w   deadlineWriter
-	raw syscall.RawConn // what w is, if that is a socket
+	w       deadlineWriter
+	raw     syscall.RawConn // what w is, if that is a socket
+	aborted atomic.Bool
 }
 
-func (l limited) ping(b []byte, within time.Duration) (int, error) {
+func (l *limited) ping(b []byte) (int, error) {
 	n := writeNow(l.raw, b)
 	if n == len(b) && n > 0 {
 		return n, nil
 	}
-	if err := l.w.SetWriteDeadline(time.Now().Add(within)); err != nil {
-		return n, err
+	l.settle()
+	if l.aborted.Load() { // perhaps before settle, which would have undone it
+		return n, os.ErrDeadlineExceeded
 	}
 	m, err := l.w.Write(b[n:])
-	if clear := l.settle(); err == nil {
-		err = clear
-	}
 	return n + m, err
 }
 
-func (l limited) abort() bool { return l.w.SetWriteDeadline(time.Unix(1, 0)) == nil }
+func (l *limited) abort() bool {
+	l.aborted.Store(true)
+	return l.w.SetWriteDeadline(time.Unix(1, 0)) == nil
+}
 
-func (l limited) settle() error { return l.w.SetWriteDeadline(time.Time{}) }
+// settle ignores an error: if w is closed the Write fails.
+func (l *limited) settle() { _ = l.w.SetWriteDeadline(time.Time{}) }
 
 // An unlimited has no deadlines.
 type unlimited struct{ w io.Writer }
 
-func (u unlimited) ping(b []byte, _ time.Duration) (int, error) { return u.w.Write(b) }
+func (u unlimited) ping(b []byte) (int, error) { return u.w.Write(b) }
 
 func (unlimited) abort() bool { return false }
 
-func (unlimited) settle() error { return nil }
+func (unlimited) settle() {}

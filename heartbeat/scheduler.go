@@ -139,15 +139,13 @@ func (s *Scheduler) workAlone(r *run) {
 // finish does what a turn asked for, without mu, and returns the time afterwards.
 func (s *Scheduler) finish(r *run, begin int64, write bool, after func()) int64 {
 	now := begin
-	for write {
-		begin = now
+	if write {
 		s.mu.Unlock()
-		n, err := r.writer.ping(r.message(), r.timeout())
+		n, err := r.writer.ping(r.message())
 		now = clock()
 		s.mu.Lock()
 		r.slow = now-begin > int64(patience)
-		write, after = r.wrote(n, err, now)
-		s.fix(r)
+		after = r.wrote(n, err)
 	}
 	if after != nil {
 		s.mu.Unlock()

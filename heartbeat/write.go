@@ -3,6 +3,7 @@ package heartbeat
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -71,20 +72,18 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// send writes a ping or a pong, or the rest of one, with a limit of its own. It is
-// called under writing.
-func (c *Conn) send(b []byte, within time.Duration) (int, error) {
+// send writes a ping or a pong, or the rest of one, with a deadline of its own. It
+// is called under writing.
+func (c *Conn) send(b []byte, deadline time.Time) (int, error) {
 	n, done := c.sendNow(b)
 	if done {
 		return n, nil
 	}
-	if err := c.limit(time.Now().Add(within)); err != nil {
+	defer c.settle()
+	if err := c.limit(deadline); err != nil {
 		return n, err
 	}
 	m, err := c.Conn.Write(b[n:])
-	if restored := c.settle(); err == nil {
-		err = restored
-	}
 	return n + m, err
 }
 
@@ -101,23 +100,26 @@ func (c *Conn) sendNow(b []byte) (n int, done bool) {
 	return n, n == len(b)
 }
 
-// limit sets the write deadline for a ping or pong.
+// limit sets the write deadline for a ping or pong, unless pings are aborted.
 func (c *Conn) limit(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.limited = true
+	if c.aborted {
+		return os.ErrDeadlineExceeded
+	}
 	return c.Conn.SetWriteDeadline(t)
 }
 
 // settle restores the write deadline of the application.
-func (c *Conn) settle() error {
+func (c *Conn) settle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.limited = false
-	if c.failed() != nil {
-		return nil
+	if c.failed() == nil {
+		// It fails only if the connection has failed.
+		_ = c.Conn.SetWriteDeadline(c.deadline)
 	}
-	return c.Conn.SetWriteDeadline(c.deadline)
 }
 
 // answer answers a ping. If there is no room for that it does not wait: a peer that
@@ -153,7 +155,7 @@ func (c *Conn) pong(b []byte, locked bool) {
 	if !locked {
 		c.writing.Lock()
 	}
-	n, err := c.send(b, c.pinger.timeout())
+	n, err := c.send(b, time.Now().Add(c.pinger.timeout()))
 	c.writing.Unlock()
 	if err != nil && (n > 0 || len(b) < len(c.config.Pong)) { // nothing can follow half a message
 		c.pinger.stop(fmt.Errorf("heartbeat: pong: %w", err))
@@ -166,7 +168,7 @@ func (c *Conn) pong(b []byte, locked bool) {
 // A connWriter writes the pings of a Conn.
 type connWriter struct{ c *Conn }
 
-func (w connWriter) ping(_ []byte, within time.Duration) (int, error) {
+func (w connWriter) ping([]byte) (int, error) {
 	b := w.c.config.Ping
 	if b == nil {
 		return 0, nil
@@ -175,11 +177,14 @@ func (w connWriter) ping(_ []byte, within time.Duration) (int, error) {
 		return 0, nil // the application is writing, and that stands for a ping
 	}
 	defer w.c.writing.Unlock()
-	return w.c.send(b, within)
+	return w.c.send(b, time.Time{})
 }
 
 func (w connWriter) abort() bool {
-	return w.c.limit(time.Unix(1, 0)) == nil
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	w.c.limited, w.c.aborted = true, true
+	return w.c.Conn.SetWriteDeadline(time.Unix(1, 0)) == nil
 }
 
-func (w connWriter) settle() error { return w.c.settle() }
+func (w connWriter) settle() { w.c.settle() }
