@@ -173,7 +173,17 @@ func (p *Pinger) start(w pingWriter, watched func() bool, ended func(error)) err
 
 // Touch says that something arrived from the peer, now. It neither blocks nor
 // allocates.
-func (p *Pinger) Touch() { p.touched.Store(clock()) }
+func (p *Pinger) Touch() {
+	now := clock()
+	for {
+		// An older Touch that comes to this later does not undo a newer one. It is
+		// tried again at most once for each Touch that had begun before.
+		last := p.touched.Load()
+		if now <= last || p.touched.CompareAndSwap(last, now) {
+			return
+		}
+	}
+}
 
 // SetInterval changes the interval, and begins the wait for the next ping anew. A d
 // of zero or less keeps the interval. That is not a sign of life: a ping that has

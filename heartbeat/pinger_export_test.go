@@ -69,3 +69,6 @@ func (q *Queue) Check() error {
 	}
 	return nil
 }
+
+// Touched returns when p was last touched, in nanoseconds.
+func (p *Pinger) Touched() int64 { return p.touched.Load() }
