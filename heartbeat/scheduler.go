@@ -95,9 +95,11 @@ func (s *Scheduler) watch(now int64) {
 
 // work does what is due. If a Write takes long, the timer makes another goroutine
 // work on, and this one leaves when the Write has returned.
+//
+// It does not unlock mu by defer, nor does workAlone, because a Write that panics
+// does so while mu is not held.
 func (s *Scheduler) work() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.workers++
 	own := s.workers
 	s.working = own
@@ -119,21 +121,23 @@ func (s *Scheduler) work() {
 			now = s.finish(r, now, write, after)
 			if s.working != own {
 				s.arm()
+				s.mu.Unlock()
 				return
 			}
 		}
 	}
 	s.working, s.worked = 0, clock()
 	s.arm()
+	s.mu.Unlock()
 }
 
 // workAlone writes a ping in a goroutine of its own, whose end needs no waiting
 // for: that of the run waits for the Write.
 func (s *Scheduler) workAlone(r *run) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.finish(r, clock(), true, nil)
 	s.arm()
+	s.mu.Unlock()
 }
 
 // finish does what a turn asked for, without mu, and returns the time afterwards.
