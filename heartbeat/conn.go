@@ -92,14 +92,15 @@ type Conn struct {
 	done    atomic.Bool  // the heartbeat has ended
 	cause   error        // why; set before done
 
-	writing sync.Mutex // held for a Write, a ping or a pong
-	answers sync.WaitGroup
+	writing turn           // held for a Write, a ping or a pong
+	senders sync.WaitGroup // of pings and pongs that wait for writing
 
 	mu         sync.Mutex // the fields below
 	deadline   time.Time  // what the application has set for Write
 	limited    bool       // a ping or pong has one of its own meanwhile
 	aborted    bool       // the heartbeat ends, and no ping is to be written
-	answering  bool       // a pong is under way
+	answering  bool       // a pong waits or is under way
+	pinging    bool       // a ping waits for a Write of the application
 	halfClosed bool
 	closed     bool
 
@@ -113,7 +114,7 @@ type Conn struct {
 // NewConn gives conn a heartbeat, which runs until Close or until it finds the peer
 // silent. The Conn owns conn.
 func NewConn(conn net.Conn, config Config) *Conn {
-	c := &Conn{Conn: conn, config: config, raw: rawOf(conn)}
+	c := &Conn{Conn: conn, config: config, raw: rawOf(conn), writing: make(turn, 1)}
 	if config.Next != nil {
 		c.buffer = make([]byte, headerSize)
 	}
@@ -164,7 +165,7 @@ func (c *Conn) Close() error {
 	c.closed = true
 	c.mu.Unlock()
 	err := c.Conn.Close()
-	c.answers.Wait()
+	c.senders.Wait()
 	return err
 }
 

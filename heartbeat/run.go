@@ -60,6 +60,9 @@ func (r *run) turn(now int64) (write bool, after func()) {
 	if r.waiting && touched >= r.pinged {
 		r.waiting, r.missed, r.chances = false, 0, 0
 	}
+	if r.waiting && now >= r.verdict && r.watched != nil && !r.watched() {
+		r.waiting = false // nobody would have noticed an answer
+	}
 	if r.waiting && (r.writing || r.maxMissed() > 0) {
 		if now < r.verdict {
 			r.due = min(r.verdict, now+int64(r.wait()))
@@ -78,11 +81,8 @@ func (r *run) turn(now int64) (write bool, after func()) {
 	return r.ping(now), nil
 }
 
-// mayJudge reports whether an answer would have been noticed.
+// mayJudge reports whether this is not so late that the process may have been asleep.
 func (r *run) mayJudge(now int64) bool {
-	if r.watched != nil && !r.watched() {
-		return false
-	}
 	if now-r.due <= int64(min(maxLateness, r.timeout()/2)) || r.chances == maxChances {
 		r.chances = 0
 		return true

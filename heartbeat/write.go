@@ -7,11 +7,27 @@ import (
 	"time"
 )
 
+// A turn is a lock that may be held for long: who waits for it does so at a channel
+// and not at a mutex, so that in a bubble of [testing/synctest] time goes on.
+type turn chan struct{}
+
+func (t turn) lock()   { t <- struct{}{} }
+func (t turn) unlock() { <-t }
+
+func (t turn) tryLock() bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
 // Write writes p, with no ping among its bytes. It returns ErrPeerSilent when the
 // peer is silent.
 func (c *Conn) Write(p []byte) (n int, err error) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	c.writing.lock()
+	defer c.writing.unlock()
 	if err := c.failed(); err != nil {
 		return 0, err
 	}
@@ -38,8 +54,8 @@ func (c *Conn) CloseWrite() error {
 	if !ok {
 		return fmt.Errorf("heartbeat: half-closing a %T: %w", c.Conn, errors.ErrUnsupported)
 	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	c.writing.lock()
+	defer c.writing.unlock()
 	c.mu.Lock()
 	c.halfClosed = true
 	c.mu.Unlock()
@@ -129,40 +145,44 @@ func (c *Conn) answer() {
 	if b == nil {
 		return
 	}
-	locked := c.writing.TryLock()
+	locked := c.writing.tryLock()
 	if locked {
 		n, done := c.sendNow(b)
 		if done {
-			c.writing.Unlock()
+			c.writing.unlock()
 			return
 		}
 		b = b[n:]
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case !c.answering && !c.closed:
-		c.answering = true
-		c.answers.Go(func() { c.pong(b, locked) })
-	case locked:
-		c.writing.Unlock()
+	if !c.later(b, &c.answering, locked) && locked {
+		c.writing.unlock()
 	}
 }
 
-// pong writes what is left of a pong. The mutex writing is locked if its beginning
-// was written.
-func (c *Conn) pong(b []byte, locked bool) {
-	if !locked {
-		c.writing.Lock()
-	}
-	n, err := c.send(b, time.Now().Add(c.pinger.timeout()))
-	c.writing.Unlock()
-	if err != nil && (n > 0 || len(b) < len(c.config.Pong)) { // nothing can follow half a message
-		c.pinger.stop(fmt.Errorf("heartbeat: pong: %w", err))
-	}
+// later sends a ping or a pong when nobody else writes, or the rest of one if writing
+// is locked already, which it unlocks then. It reports false if there is nothing to
+// do: the flag says that one waits already, which stands for both.
+func (c *Conn) later(b []byte, waits *bool, locked bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.answering = false
+	if *waits || c.closed {
+		return false
+	}
+	*waits = true
+	c.senders.Go(func() {
+		if !locked {
+			c.writing.lock()
+		}
+		n, err := c.send(b, time.Now().Add(c.pinger.timeout()))
+		c.writing.unlock()
+		if err != nil && (n > 0 || locked) { // nothing can follow half a message
+			c.pinger.stop(fmt.Errorf("heartbeat: ping or pong: %w", err))
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		*waits = false
+	})
+	return true
 }
 
 // A connWriter writes the pings of a Conn.
@@ -173,10 +193,13 @@ func (w connWriter) ping([]byte) (int, error) {
 	if b == nil {
 		return 0, nil
 	}
-	if !w.c.writing.TryLock() {
-		return 0, nil // the application is writing, and that stands for a ping
+	if !w.c.writing.tryLock() {
+		// What the application writes need not be answered, so that a ping
+		// follows it.
+		w.c.later(b, &w.c.pinging, false)
+		return 0, nil
 	}
-	defer w.c.writing.Unlock()
+	defer w.c.writing.unlock()
 	return w.c.send(b, time.Time{})
 }
 

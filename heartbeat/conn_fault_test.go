@@ -1,0 +1,77 @@
+package heartbeat_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/netparts/netparts/heartbeat"
+	"github.com/netparts/netparts/internal/memnet"
+)
+
+// A slow is a connection whose Write takes 5 ms, of which it is not busy.
+type slow struct{ net.Conn }
+
+func (s slow) Write(p []byte) (int, error) {
+	time.Sleep(5 * time.Millisecond)
+	return s.Conn.Write(p)
+}
+
+// A ping that is due while the application writes comes after that, and a peer that
+// answers it, but nothing else, is not accused.
+func TestPingDuringAWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, end := memnet.Pipe()
+		cfg := config()
+		c := heartbeat.NewConn(slow{conn}, cfg)
+		cfg.Interval = time.Hour // only c pings
+		peer := heartbeat.NewConn(end, cfg)
+		var reading sync.WaitGroup
+		reading.Go(func() { io.Copy(io.Discard, peer) })
+		reading.Go(func() { io.Copy(io.Discard, c) })
+		for begin := time.Now(); time.Since(begin) < time.Minute; {
+			if _, err := c.Write(message(1)); err != nil {
+				t.Errorf("Write after %v: %v", time.Since(begin), err)
+				break
+			}
+		}
+		c.Close()
+		peer.Close()
+		reading.Wait()
+	})
+}
+
+// A Conn that nobody reads pings once an interval, not once a Timeout, which an
+// Enforce of the peer may call a flood.
+func TestConnThatIsNotReadPingsOnceAnInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, peer := memnet.Pipe()
+		c := heartbeat.NewConn(conn, config())
+		time.Sleep(101 * time.Second)
+		c.Close()
+		got, err := io.ReadAll(peer)
+		if want := bytes.Repeat(ping, 10); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d pings in 101s, %v, want 10", len(got)/len(ping), err)
+		}
+	})
+}
+
+// A peer that vanished while nobody read is found out when somebody reads.
+func TestConnThatIsReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, peer := memnet.Pipe()
+		defer peer.Close()
+		c := heartbeat.NewConn(conn, config())
+		defer c.Close()
+		time.Sleep(105 * time.Second)
+		begin := time.Now()
+		_, err := c.Read(make([]byte, 1))
+		if took := time.Since(begin); err != heartbeat.ErrPeerSilent || took > 13*time.Second {
+			t.Errorf("Read = %v after %v", err, took)
+		}
+	})
+}
