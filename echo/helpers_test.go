@@ -283,11 +283,3 @@ func wantWholeEcho(t testing.TB, conn stream, sent []byte) {
 		t.Error(err)
 	}
 }
-
-// portOf returns the port of an address.
-func portOf(t testing.TB, a net.Addr) string {
-	t.Helper()
-	_, port, err := net.SplitHostPort(a.String())
-	must(t, err)
-	return port
-}

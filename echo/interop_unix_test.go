@@ -5,6 +5,7 @@ package echo_test
 import (
 	"bytes"
 	"context"
+	"net"
 	"os/exec"
 	"testing"
 	"time"
@@ -49,4 +50,12 @@ func TestInteropNetcatUDP(t *testing.T) {
 	if got, err := cmd.Output(); err != nil || string(got) != "ping" {
 		t.Errorf("netcat got %q, %v", got, err)
 	}
+}
+
+// portOf returns the port of an address.
+func portOf(t testing.TB, a net.Addr) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(a.String())
+	must(t, err)
+	return port
 }

@@ -33,8 +33,9 @@
 // # Many at once
 //
 // Pingers that share a [Scheduler] have one timer and no goroutines. Where there are
-// many, a ping waits for others that are due soon, for a 32nd of its interval at
-// most. One whose Write takes long does not delay the others.
+// a hundred or more, a ping waits for others that are due soon, for a 32nd of its
+// interval at most. One whose Write takes long does not delay the others by more
+// than a millisecond.
 //
 // # What it does not do
 //

@@ -10,9 +10,11 @@ const (
 	// before another one goes on with the pings that are due.
 	patience = time.Millisecond
 
-	// rest is how long a Scheduler that has worked lets pings wait for others, so
-	// that they are written together: to wake up an idle process costs as much as
-	// writing a hundred. A ping waits for a 32nd of its interval at most.
+	// crowd is from how many Pingers on they wait for each other. rest is how long
+	// a Scheduler that has worked lets them, so that their pings are written
+	// together: to wake up an idle process costs as much as writing a hundred. A
+	// ping waits for a 32nd of its interval at most.
+	crowd    = 100
 	rest     = 30 * time.Millisecond
 	fraction = 32
 )
@@ -32,8 +34,9 @@ func clock() int64 { return int64(century + time.Since(epoch)) }
 //
 // Pings that are due are written one after the other. One whose Write takes longer
 // than a millisecond gets a goroutine of its own, then and the next times, so that
-// it does not delay the others. A Scheduler with many Pingers lets a ping wait for
-// others, for 30 ms or a 32nd of its interval or Timeout, whichever is less.
+// it does not delay the others. A Scheduler with a hundred Pingers or more lets a
+// ping wait for others, for 30 ms or a 32nd of its interval or Timeout, whichever is
+// less.
 type Scheduler struct {
 	mu      sync.Mutex
 	queue   queue
@@ -69,8 +72,11 @@ func (s *Scheduler) arm() {
 	case s.working > 0:
 	case len(s.queue) > 0:
 		r := s.queue[0].run
-		together := min(s.worked+int64(rest), r.due+int64(min(r.wait(), r.timeout())/fraction))
-		s.set(time.Duration(max(r.due, together) - clock()))
+		at := r.due
+		if len(s.queue) >= crowd {
+			at = max(at, min(s.worked+int64(rest), at+int64(min(r.wait(), r.timeout())/fraction)))
+		}
+		s.set(time.Duration(at - clock()))
 	case s.timer != nil:
 		s.timer.Stop()
 		s.timer = nil
