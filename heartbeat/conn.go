@@ -80,7 +80,8 @@ type Config struct {
 // [ErrPeerSilent]. It can be judged only while somebody reads, since answers come
 // out of Read; a peer is also alive while it takes a long Write piece by piece.
 //
-// Its methods are those of a [net.Conn], with the same rules. A ping never comes
+// Its methods are those of a [net.Conn], with the same rules, except that a Write
+// may have to wait for a ping that blocks, whatever its deadline. A ping never comes
 // between the bytes of one Write, so that a message is to be written by one call.
 type Conn struct {
 	net.Conn
@@ -111,8 +112,9 @@ type Conn struct {
 	kind   Kind
 }
 
-// NewConn gives conn a heartbeat, which runs until Close or until it finds the peer
-// silent. The Conn owns conn.
+// NewConn gives conn, a stream, a heartbeat, which runs until Close or until it finds
+// the peer silent. The Conn owns conn. Unix packets are no stream: their boundaries
+// would be lost.
 func NewConn(conn net.Conn, config Config) *Conn {
 	c := &Conn{Conn: conn, config: config, raw: rawOf(conn), writing: make(turn, 1)}
 	if config.Next != nil {

@@ -41,6 +41,7 @@ type run struct {
 	waiting bool  // the last ping has no answer yet
 	writing bool  // its Write has not returned
 	slow    bool  // the last Write took long
+	again   bool  // what it writes has had an answer, so that another ping follows
 	result  error // why it ends, once it does
 }
 
@@ -78,6 +79,7 @@ func (r *run) turn(now int64) (write bool, after func()) {
 		r.due = next
 		return false, nil
 	}
+	r.again = r.writing
 	return r.ping(now), nil
 }
 
@@ -118,19 +120,24 @@ func (r *run) verdictError() error {
 	return ErrPeerSilent
 }
 
-// wrote is called when a Write has returned. For after see turn.
-func (r *run) wrote(n int, err error) (after func()) {
+// wrote is called when a Write has returned. It reports whether the next one is to
+// follow at once; for after see turn.
+func (r *run) wrote(n int, err error, now int64) (write bool, after func()) {
 	r.writing = false
+	again := r.again && r.waiting && r.touched.Load() < r.pinged
+	r.again = false
 	switch {
 	case r.result != nil: // it was told to return, perhaps when it just had
 		r.writer.settle()
-		return r.finish()
+		return false, r.finish()
+	case err == nil && again:
+		return r.ping(now), nil
 	case err == nil:
-		return nil
+		return false, nil
 	case n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && r.maxMissed() > 0:
-		return nil // it is missed then, which its turn counts
+		return false, nil // it is missed then, which its turn counts
 	}
-	return r.end(fmt.Errorf("heartbeat: ping: %w", err))
+	return false, r.end(fmt.Errorf("heartbeat: ping: %w", err))
 }
 
 // hasten makes the turn come for an interval of d. It may come too early then, and

@@ -149,13 +149,15 @@ func (s *Scheduler) workAlone(r *run) {
 // finish does what a turn asked for, without mu, and returns the time afterwards.
 func (s *Scheduler) finish(r *run, begin int64, write bool, after func()) int64 {
 	now := begin
-	if write {
+	for write {
+		begin = now
 		s.mu.Unlock()
 		n, err := r.writer.ping(r.message())
 		now = clock()
 		s.mu.Lock()
 		r.slow = now-begin > int64(patience)
-		after = r.wrote(n, err)
+		write, after = r.wrote(n, err, now)
+		s.fix(r)
 	}
 	if after != nil {
 		s.mu.Unlock()

@@ -155,3 +155,37 @@ func TestStaleWriteDeadline(t *testing.T) {
 		}
 	})
 }
+
+// With a short Timeout a Pinger that is late by more than half of it does not accuse.
+func TestLateByHalfOfTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, s := newRecorder(), new(heartbeat.Scheduler)
+		p := &heartbeat.Pinger{Writer: r, Interval: time.Second, Timeout: 100 * time.Millisecond, Scheduler: s}
+		ended := started(t, p)
+		time.Sleep(1050 * time.Millisecond)
+		s.Freeze(120 * time.Millisecond) // the verdict was due 70 ms before
+		synctest.Wait()
+		r.want(t, 1, 1.17)
+		time.Sleep(100 * time.Millisecond)
+		wantEnd(t, ended, heartbeat.ErrPeerSilent)
+	})
+}
+
+// An answer gives a process that is often late its chances again.
+func TestAnswerRenewsChances(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, s := newRecorder(), new(heartbeat.Scheduler)
+		p := &heartbeat.Pinger{Writer: r, Interval: time.Second, Timeout: time.Second, Scheduler: s}
+		ended := started(t, p)
+		for range 3 {
+			for range 4 {
+				s.Freeze(2 * time.Second)
+				synctest.Wait()
+			}
+			p.Touch()
+		}
+		if len(ended) > 0 {
+			t.Errorf("ended by %v", <-ended)
+		}
+	})
+}
