@@ -133,8 +133,10 @@ func ExampleConn() {
 	defer client.Close()
 	go func() {
 		defer server.Close()
+		ticker := time.NewTicker(20 * time.Millisecond) // long enough for a ping
+		defer ticker.Stop()
 		for range 3 {
-			time.Sleep(20 * time.Millisecond) // long enough for a ping
+			<-ticker.C
 			fmt.Fprintln(server, "tick")
 		}
 	}()

@@ -46,7 +46,19 @@ func TestSockets(t *testing.T) {
 			a, b := sockets(t, network)
 			cfg := config()
 			cfg.Interval, cfg.Timeout = time.Millisecond, 10*time.Second
-			client, server := heartbeat.NewConn(a, cfg), heartbeat.NewConn(b, cfg)
+			client := heartbeat.NewConn(a, cfg)
+			pinged := make(chan struct{}, 1)
+			cfg.Next = func(p []byte) (n int, kind heartbeat.Kind) {
+				if n, kind = next(p); kind == heartbeat.Ping {
+					select {
+					case pinged <- struct{}{}:
+					default:
+					}
+				}
+				return n, kind
+			}
+			cfg.Ping = nil // the server answers
+			server := heartbeat.NewConn(b, cfg)
 			defer client.Close()
 			defer server.Close()
 			go io.Copy(io.Discard, client)
@@ -55,10 +67,10 @@ func TestSockets(t *testing.T) {
 			var sending sync.WaitGroup
 			sending.Go(func() {
 				for i := range many {
+					<-pinged
 					if _, err := client.Write(message(1000 * i)); err != nil {
 						t.Error(err)
 					}
-					time.Sleep(2 * time.Millisecond) // in which there are pings
 				}
 			})
 			var want []byte
