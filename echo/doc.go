@@ -26,8 +26,9 @@
 //
 // # What a peer can cost
 //
-// A stream that is idle holds no buffer, and one whose client does not read holds
-// one of 32 KiB, besides those of the kernel; a Unix packet may hold 512 KiB.
+// A stream that is idle holds no buffer, but for half a KiB where it is no socket, as
+// with TLS. One whose client does not read holds 32 KiB, besides what the kernel does;
+// a Unix packet may hold 512 KiB.
 // Connections that are idle for [Server.IdleTimeout] are closed, and a TLS
 // handshake has ten seconds. Datagrams that cannot be answered at once, because
 // their sender has no address, is gone or does not read, are dropped, so that the

@@ -94,9 +94,9 @@ func (s *Server) ServeConn(ctx context.Context, conn net.Conn) error {
 // several, or nil before it does.
 func (s *Server) Addr() net.Addr { return s.group.Addr() }
 
-// Shutdown stops accepting and reading packets, and waits for the connections.
-// Those that are idle are closed; those that have sent something get its echo
-// first. If ctx ends before, it returns ctx's error, and [Server.Close] still
+// Shutdown stops accepting and reading packets, and waits for the connections. Each
+// is closed when its client has been silent for 10 ms and has the echo of what it
+// sent. If ctx ends before, it returns ctx's error, and [Server.Close] still
 // works.
 func (s *Server) Shutdown(ctx context.Context) error { return s.group.Shutdown(ctx) }
 

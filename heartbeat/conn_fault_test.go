@@ -75,3 +75,55 @@ func TestConnThatIsReadAgain(t *testing.T) {
 		}
 	})
 }
+
+// Nor does silence prove anything after a Read has returned and before the next.
+func TestConnThatWasRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, peer := memnet.Pipe()
+		defer peer.Close()
+		c := heartbeat.NewConn(conn, config())
+		defer c.Close()
+		for range 2 {
+			if _, err := peer.Write(message(1)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
+				t.Errorf("Read: %v", err)
+			}
+			time.Sleep(time.Hour)
+		}
+	})
+}
+
+// A deadline that the application sets while a ping is being written does not cut
+// that in two.
+func TestDeadlineDuringAPing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, peer := memnet.Pipe()
+		defer peer.Close()
+		fill(t, conn)
+		if _, err := io.ReadFull(peer, make([]byte, 2)); err != nil {
+			t.Fatal(err)
+		}
+		cfg := config()
+		cfg.Timeout = time.Minute
+		c := heartbeat.NewConn(conn, cfg)
+		defer c.Close()
+		time.Sleep(10 * time.Second) // there is room for two bytes of the ping
+		synctest.Wait()
+		if err := c.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		rest := make([]byte, 64<<10-2+len(ping))
+		if _, err := io.ReadFull(peer, rest); err != nil || !bytes.HasSuffix(rest, ping) {
+			t.Errorf("the peer read %q at the end, %v, want a ping", rest[len(rest)-len(ping):], err)
+		}
+		if err := c.SetWriteDeadline(time.Time{}); err != nil {
+			t.Error(err)
+		}
+		if _, err := c.Write(message(1)); err != nil {
+			t.Errorf("Write: %v", err)
+		}
+	})
+}
