@@ -31,6 +31,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add([]byte{0})                      // an empty record, and the end
 	f.Add([]byte{1, 0, 0, 2, 0x0f, 0xa2}) // empty ones among others
 	f.Add([]byte{0xd6, 0, 0xd5})          // large ones
+	f.Add([]byte{0x2e})                   // one that the kernel may tell the end before
 	f.Fuzz(func(t *testing.T, plan []byte) {
 		a, b := recordPair(t)
 		soon(t, a, nil)

@@ -26,6 +26,8 @@ type recordStream struct {
 	// control has room for the credentials and for nothing else: descriptors
 	// that a peer passes find none and are closed by the kernel.
 	control []byte
+
+	ended bool // reading has said so once
 }
 
 // recordsOf returns how to echo a connection record by record, or nil.
@@ -74,6 +76,11 @@ func (r *recordStream) echoRecords(fd uintptr) bool {
 		case err != nil:
 			r.err = os.NewSyscallError("recvmsg", err)
 			return true
+		case n == 0 && controls == 0 && !r.ended:
+			// The kernel looks for a record first, and for the end after that:
+			// a record that was sent between the two is still there.
+			r.ended = true
+			continue
 		case n == 0 && controls == 0:
 			r.err = errEnd
 			return true

@@ -51,10 +51,14 @@ func (r *records) send(record []byte) error {
 	return errors.Join(err, sendErr)
 }
 
-// receive returns the next record, or EOF at the end.
+// receive returns the next record, or EOF at the end. It asks for the end twice,
+// because the kernel may tell it before a record that was sent just before it.
 func (r *records) receive(b []byte) (int, error) {
 	control := make([]byte, 64)
 	n, controls, _, _, err := r.ReadMsgUnix(b, control)
+	if errors.Is(err, io.EOF) && controls == 0 {
+		n, controls, _, _, err = r.ReadMsgUnix(b, control)
+	}
 	switch {
 	case errors.Is(err, io.EOF) && controls > 0:
 		return 0, nil
