@@ -291,3 +291,77 @@ func TestWaits(t *testing.T) {
 		})
 	}
 }
+
+// A client that sends the same blocks for ever, and none that is new, is given up,
+// however fast it sends them, and also when it stops after a while.
+func TestSameBlocksForEver(t *testing.T) {
+	for _, window := range []int{1, 4} {
+		for _, pause := range []time.Duration{100 * time.Microsecond, 10 * time.Millisecond, 100 * time.Millisecond} {
+			for _, blocks := range []int{40, 1 << 30} {
+				t.Run(fmt.Sprintf("window=%d,pause=%v,blocks=%d", window, pause, blocks), func(t *testing.T) {
+					withServer(t, func(t *testing.T, p *path) { p.givesUp(t, window, pause, blocks) })
+				})
+			}
+		}
+	}
+}
+
+// givesUp uploads a window, and then sends its last block again so often, with
+// pauses.
+func (p *path) givesUp(t *testing.T, window int, pause time.Duration, blocks int) {
+	p.server.Timeout, p.server.Retries = 200*time.Millisecond, 2
+	ended := make(chan tftp.Transfer, 1)
+	p.server.Report = func(r tftp.Transfer) { ended <- r }
+	p.serve(t, func() {
+		g := p.guest(t, 2000)
+		g.request(fmt.Sprintf("%swindowsize\x00%d\x00", write, window))
+		g.expect(fmt.Sprintf("OACK [{windowsize %d}]", window))
+		block := &tftp.Data{Payload: make([]byte, 512)}
+		for range window {
+			block.Block++
+			g.send(block)
+		}
+		g.expect(fmt.Sprint("ACK ", window))
+		giveUp := time.NewTimer(5 * time.Minute)
+		for {
+			next := time.NewTimer(pause)
+			if blocks--; blocks < 0 {
+				next.Stop()
+			}
+			select {
+			case r := <-ended:
+				if r.Err != tftp.ErrNoAnswer || r.Blocks != int64(window) {
+					t.Errorf("report %+v", r)
+				}
+				return
+			case <-giveUp.C:
+				t.Fatal("the transfer goes on")
+			case <-next.C:
+				g.send(block)
+			}
+		}
+	})
+}
+
+// After an upload the last ACK is repeated for a while. Blocks of before do not make
+// that while longer.
+func TestStraysAfterUpload(t *testing.T) {
+	withServer(t, func(t *testing.T, p *path) {
+		p.serve(t, func() {
+			g := p.guest(t, 2000)
+			g.request(write)
+			g.expect("ACK 0")
+			g.upload("the text", 512)
+			strays := time.NewTicker(time.Second)
+			defer strays.Stop()
+			for range 60 {
+				<-strays.C
+				g.send(&tftp.Data{Block: 7, Payload: []byte("x")})
+			}
+			g.send(&tftp.Data{Block: 1, Payload: []byte("the text")})
+			if got := g.next(time.Second); got == "ACK 1" {
+				t.Error("the transfer is still there a minute after its end")
+			}
+		})
+	})
+}

@@ -95,6 +95,7 @@ func TestMalformedRequests(t *testing.T) {
 					g.request("\x00\x01" + strings.Repeat("b", 200) + "\x00octet\x00")
 					g.expect("DATA 1 of 1")
 					g.ack(1)
+					synctest.Wait() // it has ended, and takes no packet any more
 					g.request(tt.packet)
 					if got := g.next(time.Minute); got != tt.want {
 						t.Errorf("the answer is %s, want %s", got, tt.want)

@@ -49,7 +49,9 @@ func (r *receiver) receive() error {
 		}
 		due := r.due()
 		if r.owed {
-			due = time.Now().Add(settleTime)
+			if settled := time.Now().Add(settleTime); settled.Before(due) {
+				due = settled
+			}
 		}
 		p, err := r.link.receive(due)
 		switch {
@@ -78,6 +80,7 @@ func (r *receiver) pause() error {
 func (r *receiver) remind() error {
 	r.told = false
 	if r.owed {
+		r.owed = false // also when nothing more may be repeated
 		return r.acknowledge()
 	}
 	if r.inWindow == 0 {
@@ -183,19 +186,25 @@ func (r *receiver) sendAnswer() error {
 }
 
 // dally repeats the last ACK while the peer has not got it (RFC 1350 section 6). It
-// returns when the peer has been silent for long enough, or says that it is over.
+// returns when the peer has not sent the last block for long enough, or says that it is
+// over.
 func (r *receiver) dally(long time.Duration) {
 	r.asked = 0
+	end := time.Now().Add(long)
 	for {
 		r.link.release()
-		p, err := r.link.receive(time.Now().Add(long))
+		p, err := r.link.receive(end)
 		if err != nil || opcode(p) == OpError {
 			return
 		}
 		again := opcode(p) == OpData && len(p) >= headerSize && binary.BigEndian.Uint16(p[2:]) == uint16(r.received)
-		if again && (!r.repeat() || r.sendAnswer() != nil) {
+		if !again {
+			continue
+		}
+		if !r.repeat() || r.sendAnswer() != nil {
 			return
 		}
+		end = time.Now().Add(long)
 	}
 }
 
