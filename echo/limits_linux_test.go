@@ -18,17 +18,8 @@ import (
 	"time"
 
 	"github.com/netparts/netparts/echo"
+	"github.com/netparts/netparts/internal/leak"
 )
-
-// inUse returns the bytes of the heap that are reachable, and the goroutines.
-func inUse() (heap, goroutines int) {
-	var m runtime.MemStats
-	for range 3 { // pools are emptied by the second
-		runtime.GC()
-	}
-	runtime.ReadMemStats(&m)
-	return int(m.HeapAlloc), runtime.NumGoroutine()
-}
 
 // fill writes until the server takes no more.
 func fill(t *testing.T, conn net.Conn, b []byte) {
@@ -70,7 +61,7 @@ func TestClientsThatNeverRead(t *testing.T) {
 				conns = append(conns, dial(t, tt.network, addr))
 			}
 			b := pattern(64 << 10)
-			before, goroutines := inUse()
+			before, goroutines := leak.InUse()
 			var filling sync.WaitGroup
 			for _, conn := range conns {
 				filling.Go(func() { fill(t, conn, b) })
@@ -80,7 +71,7 @@ func TestClientsThatNeverRead(t *testing.T) {
 			}
 			filling.Wait()
 			wantPacket(t, other, "still here")
-			after, more := inUse()
+			after, more := leak.InUse()
 			if each := (after - before) / clients; each > tt.most {
 				t.Errorf("%d bytes for each client, want at most %d", each, tt.most)
 			}
@@ -104,7 +95,7 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 		t.Run(network, func(t *testing.T) {
 			var server echo.Server
 			addr := listen(t, &server, network)
-			before, _ := inUse()
+			before, _ := leak.InUse()
 			var conns []net.Conn
 			for range clients {
 				conns = append(conns, dial(t, network, addr))
@@ -118,7 +109,7 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 					wantRead(t, conn, string(pattern(10_000)))
 				}
 			}
-			after, _ := inUse()
+			after, _ := leak.InUse()
 			// That is both ends. Stacks are not of the heap.
 			if each := (after - before) / clients; each > 6000 {
 				t.Errorf("%d bytes for each of %d idle connections", each, clients)
@@ -129,7 +120,7 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 
 // Nothing that a server started is left after Shutdown.
 func TestNoGoroutineIsLeft(t *testing.T) {
-	_, before := inUse()
+	_, before := leak.InUse()
 	for range 20 {
 		var server echo.Server
 		for _, network := range []string{"tcp", "unix", "tls", "unixpacket"} {
@@ -141,8 +132,8 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 	}
 	// The goroutines of the test that called Serve are about to end.
 	begin := time.Now()
-	_, after := inUse()
-	for ; after > before && time.Since(begin) < patience; _, after = inUse() {
+	_, after := leak.InUse()
+	for ; after > before && time.Since(begin) < patience; _, after = leak.InUse() {
 		runtime.Gosched()
 	}
 	if after > before {

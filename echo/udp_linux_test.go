@@ -11,6 +11,7 @@ import (
 
 	"github.com/netparts/netparts/echo"
 	"github.com/netparts/netparts/internal/interop"
+	"github.com/netparts/netparts/internal/netns"
 )
 
 // udpAddr is an address with the port of another one.
@@ -40,43 +41,27 @@ func TestAnswerFromTheAskedAddress(t *testing.T) {
 	}
 }
 
-// linkLocal returns a link-local address of this machine with its zone.
-func linkLocal(t *testing.T) netip.Addr {
-	t.Helper()
-	interfaces, err := net.Interfaces()
-	must(t, err)
-	for _, i := range interfaces {
-		addrs, err := i.Addrs()
-		must(t, err)
-		for _, a := range addrs {
-			prefix, err := netip.ParsePrefix(a.String())
-			if err == nil && prefix.Addr().Is6() && prefix.Addr().IsLinkLocalUnicast() {
-				return prefix.Addr().WithZone(i.Name)
-			}
-		}
-	}
-	t.Skip("no interface has a link-local address")
-	panic("not reached")
-}
-
 // Link-local addresses are answered through the interface that they belong to, and
 // what is for all of the link is not answered.
-func TestLinkLocal(t *testing.T) {
-	addr := linkLocal(t)
+func TestRootLinkLocal(t *testing.T) {
+	n := netns.New(t)
+	addr := netns.LinkLocal
 	for _, host := range []string{"::", addr.String()} {
 		var log journal
 		server := echo.Server{Logger: slog.New(&log)}
-		bound := listenPacket(t, &server, "udp6", netip.AddrPortFrom(netip.MustParseAddr(host), 0).String())
-		asked := udpAddr(addr.String(), bound)
-		conn := dialPacket(t, "udp6", asked.String())
+		bound := n.ListenUDP(t, "udp6", netip.AddrPortFrom(netip.MustParseAddr(host), 0).String())
+		run(t, &server, func() error { return server.ServePacket(bound) })
+		asked := udpAddr(addr.String(), bound.LocalAddr())
+		conn := soon(t, n.ListenUDP(t, "udp6", netip.AddrPortFrom(addr, 0).String()), nil)
 		for range 3 {
-			wantPacket(t, conn, "ping")
+			_, err := conn.WriteTo([]byte("ping"), asked)
+			must(t, err)
+			wantFrom(t, conn, "ping", asked)
 		}
 		ignored := int64(0)
 		if host == "::" {
-			all := udpAddr("ff02::1%"+addr.Zone(), bound)
-			loud := bindUDP(t, "udp6", netip.AddrPortFrom(addr, 0).String())
-			wantSilence(t, loud, all, asked)
+			marker := soon(t, n.ListenUDP(t, "udp6", netip.AddrPortFrom(addr, 0).String()), nil)
+			wantSilenceBefore(t, marker, conn, udpAddr("ff02::1%lo", bound.LocalAddr()), asked)
 			ignored = 1
 		}
 		shutDown(t, &server)
@@ -91,9 +76,14 @@ func TestLinkLocal(t *testing.T) {
 // there will be none.
 func wantSilence(t *testing.T, conn *net.UDPConn, to, asked *net.UDPAddr) {
 	t.Helper()
+	wantSilenceBefore(t, bindUDP(t, "udp", "[::]:0"), conn, to, asked)
+}
+
+// wantSilenceBefore is that with the socket of the other peer.
+func wantSilenceBefore(t *testing.T, marker, conn *net.UDPConn, to, asked *net.UDPAddr) {
+	t.Helper()
 	_, err := conn.WriteTo([]byte("loop"), to)
 	must(t, err)
-	marker := bindUDP(t, "udp", "[::]:0")
 	_, err = marker.WriteTo([]byte("turn"), asked)
 	must(t, err)
 	wantPacketRead(t, marker, "turn")

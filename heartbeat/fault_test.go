@@ -63,6 +63,19 @@ func fill(t *testing.T, conn net.Conn) {
 	}
 }
 
+// full returns the ends of a connection to the first of which nothing more can be
+// written.
+func full(t *testing.T) (conn, peer *memnet.Conn) {
+	t.Helper()
+	conn, peer = memnet.Pipe()
+	t.Cleanup(func() {
+		conn.Close()
+		peer.Close()
+	})
+	fill(t, conn)
+	return conn, peer
+}
+
 // drain reads what fill wrote, and the n bytes after it.
 func drain(t *testing.T, conn net.Conn, n int) string {
 	t.Helper()
@@ -78,10 +91,7 @@ func drain(t *testing.T, conn net.Conn, n int) string {
 func TestBlockedWriteIsAMiss(t *testing.T) {
 	for _, missed := range []int{1, 3} {
 		synctest.Test(t, func(t *testing.T) {
-			conn, peer := memnet.Pipe()
-			defer conn.Close()
-			defer peer.Close()
-			fill(t, conn)
+			conn, peer := full(t)
 			begin := time.Now()
 			p := &heartbeat.Pinger{Writer: conn, Interval: 10 * time.Second, Timeout: 2 * time.Second, MaxMissed: missed}
 			if err := p.Run(t.Context()); err != heartbeat.ErrPeerSilent {
@@ -110,10 +120,7 @@ func TestBlockedWriteIsAMiss(t *testing.T) {
 // counted once.
 func TestBlockedWriteRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conn, peer := memnet.Pipe()
-		defer conn.Close()
-		defer peer.Close()
-		fill(t, conn)
+		conn, peer := full(t)
 		p := &heartbeat.Pinger{Writer: conn, Interval: 10 * time.Second, Timeout: 4 * time.Second, MaxMissed: 3}
 		ended := started(t, p)
 		time.Sleep(16 * time.Second) // at 14 one was missed
@@ -137,10 +144,7 @@ func TestBlockedWriteRecovers(t *testing.T) {
 // Where silence is not held against the peer, a Write that times out is a failure.
 func TestBlockedWriteWithoutVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conn, peer := memnet.Pipe()
-		defer conn.Close()
-		defer peer.Close()
-		fill(t, conn)
+		conn, _ := full(t)
 		begin := time.Now()
 		p := &heartbeat.Pinger{Writer: conn, Interval: 10 * time.Second, Timeout: 2 * time.Second, MaxMissed: -1}
 		err := p.Run(t.Context())
@@ -154,10 +158,7 @@ func TestBlockedWriteWithoutVerdict(t *testing.T) {
 // leaves none behind; without, it is left alone.
 func TestCancelWhileAWriteBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conn, peer := memnet.Pipe()
-		defer conn.Close()
-		defer peer.Close()
-		fill(t, conn)
+		conn, peer := full(t)
 		read, pipe := io.Pipe()
 		defer read.Close()
 		for _, w := range []io.Writer{conn, pipe} {

@@ -67,10 +67,7 @@ func (h hooked) SetWriteDeadline(t time.Time) error {
 // Stop is heard also at the instant before a ping is written.
 func TestStopBeforeAWriteThatBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conn, peer := memnet.Pipe()
-		defer peer.Close()
-		defer conn.Close()
-		fill(t, conn)
+		conn, peer := full(t)
 		p := &heartbeat.Pinger{Interval: time.Second, Timeout: time.Hour}
 		p.Writer = hooked{conn, new(atomic.Bool), p.Stop}
 		begin := time.Now()
@@ -106,10 +103,7 @@ func (noDeadlines) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }
 func TestStoppedProcessWithABlockedWrite(t *testing.T) {
 	for _, recovers := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			conn, peer := memnet.Pipe()
-			defer peer.Close()
-			defer conn.Close()
-			fill(t, conn)
+			conn, peer := full(t)
 			s := new(heartbeat.Scheduler)
 			p := &heartbeat.Pinger{Writer: conn, Interval: 5 * time.Second, Timeout: 2 * time.Second, Scheduler: s}
 			ended := started(t, p)

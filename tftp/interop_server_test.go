@@ -12,16 +12,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/netparts/netparts/internal/interop"
+	"github.com/netparts/netparts/internal/netns"
 	"github.com/netparts/netparts/tftp"
 )
 
@@ -247,73 +245,29 @@ func TestInteropServersNetascii(t *testing.T) {
 	}
 }
 
-// A namespace has a network of its own, in which every port is free. Its thread
-// is never used for anything else.
-type namespace chan func()
-
-func newNamespace(t *testing.T) namespace {
-	t.Helper()
-	n := make(namespace)
-	t.Cleanup(func() { close(n) })
-	go func() {
-		runtime.LockOSThread() // until it ends, with the goroutine
-		for f := range n {
-			f()
-		}
-	}()
-	if err := n.do(enterNamespace); err != nil {
-		t.Fatal(err)
+// listenIn returns the ListenPacket of a Client in a network.
+func listenIn(n *netns.Namespace) func(context.Context, string, string) (net.PacketConn, error) {
+	return func(_ context.Context, network, _ string) (conn net.PacketConn, err error) {
+		err = n.Do(func() error {
+			conn, err = net.ListenUDP(network, nil)
+			return err
+		})
+		return conn, err
 	}
-	return n
-}
-
-// do runs f there.
-func (n namespace) do(f func() error) error {
-	done := make(chan error)
-	n <- func() { done <- f() }
-	return <-done
-}
-
-// enterNamespace gives the thread a network with a loopback interface.
-func enterNamespace() error {
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		return err
-	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	lo, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	lo.SetUint16(unix.IFF_UP)
-	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo)
-}
-
-// listen is for the ListenPacket of a Client.
-func (n namespace) listen(_ context.Context, network, _ string) (conn net.PacketConn, err error) {
-	err = n.do(func() error {
-		conn, err = net.ListenUDP(network, nil)
-		return err
-	})
-	return conn, err
 }
 
 // dnsmasq knows no port but 69, which may be taken. It takes no uploads.
 func TestRootDnsmasq(t *testing.T) {
 	interop.Slow(t)
-	interop.Root(t)
-	n := newNamespace(t)
+	n := netns.New(t)
 	addr := netip.MustParseAddrPort("127.0.0.1:69")
-	folder := dnsmasq.run(t, addr, func(cmd *exec.Cmd) error { return n.do(cmd.Start) })
-	awaitServer(t, &tftp.Client{Addr: addr.String(), Timeout: 100 * time.Millisecond, Retries: -1, ListenPacket: n.listen})
+	folder := dnsmasq.run(t, addr, func(cmd *exec.Cmd) error { return n.Do(cmd.Start) })
+	awaitServer(t, &tftp.Client{Addr: addr.String(), Timeout: 100 * time.Millisecond, Retries: -1, ListenPacket: listenIn(n)})
 	plain := bytes.ReplaceAll(longText(), []byte("\r"), nil) // it sends a CR as it is
 	writeFile(t, filepath.Join(folder, "text"), plain)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	c := &tftp.Client{Addr: addr.String(), Netascii: true, ListenPacket: n.listen}
+	c := &tftp.Client{Addr: addr.String(), Netascii: true, ListenPacket: listenIn(n)}
 	if _, err := getFrom(ctx, c, "text", plain); err != nil {
 		t.Errorf("Get of a text: %v", err)
 	}
@@ -325,7 +279,7 @@ func TestRootDnsmasq(t *testing.T) {
 		{0, 0, 1428, sizes},
 		{8, -1, 8, []int{manySmall}},
 	} {
-		c := &tftp.Client{Addr: addr.String(), BlockSize: tt.block, WindowSize: tt.window, ListenPacket: n.listen}
+		c := &tftp.Client{Addr: addr.String(), BlockSize: tt.block, WindowSize: tt.window, ListenPacket: listenIn(n)}
 		for _, size := range tt.sizes {
 			// For a name that is still open it takes the size of before.
 			file, name := random(size), fmt.Sprintf("file-%d-%d", tt.block, size)

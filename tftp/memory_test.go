@@ -8,22 +8,12 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"runtime"
 	"testing"
 	"time"
 
+	"github.com/netparts/netparts/internal/leak"
 	"github.com/netparts/netparts/tftp"
 )
-
-// inUse returns the bytes of the heap that are reachable, and the goroutines.
-func inUse() (heap, goroutines int) {
-	var m runtime.MemStats
-	for range 3 { // pools are emptied by the second
-		runtime.GC()
-	}
-	runtime.ReadMemStats(&m)
-	return int(m.HeapAlloc), runtime.NumGoroutine()
-}
 
 // openTransfer brings a read into its middle: its first window is under way.
 func openTransfer(t *testing.T, server netip.AddrPort, options string) {
@@ -70,11 +60,11 @@ func TestOpenTransfersAreSmall(t *testing.T) {
 				defer stop()
 				server := netip.MustParseAddrPort(addr)
 				openTransfer(t, server, options) // pays for what is made once
-				heap, goroutines := inUse()
+				heap, goroutines := leak.InUse()
 				for range transfers {
 					openTransfer(t, server, options)
 				}
-				heapAfter, goroutinesAfter := inUse()
+				heapAfter, goroutinesAfter := leak.InUse()
 				// The client's socket is a part of that.
 				if each := (heapAfter - heap) / transfers; each > 8<<10 {
 					t.Errorf("%d bytes a transfer, want at most 8 KiB", each)
@@ -97,9 +87,9 @@ func TestLargestWindowIsBounded(t *testing.T) {
 		MaxWindow: 65535,
 	})
 	defer stop()
-	heap, _ := inUse()
+	heap, _ := leak.InUse()
 	openTransfer(t, netip.MustParseAddrPort(addr), "blksize\x0065464\x00windowsize\x0065535\x00")
-	after, _ := inUse()
+	after, _ := leak.InUse()
 	if grown := after - heap; grown > 1<<20 {
 		t.Errorf("the heap grew by %d bytes", grown)
 	}

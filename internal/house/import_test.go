@@ -102,7 +102,7 @@ func permits(modules []string, path string) bool {
 // architecture and build tag a file is.
 func TestImports(t *testing.T) {
 	// For tests alone: what is built with one of these bears package testing.
-	testsOnly := []string{"internal/house", "internal/interop", "internal/memnet"}
+	testsOnly := []string{"internal/daemon", "internal/house", "internal/interop", "internal/leak", "internal/memnet", "internal/netns"}
 	fset := token.NewFileSet()
 	code := make(map[string]map[string]token.Position) // by folder
 	folders := slices.DeleteFunc(goFolders(t, fset), func(f folder) bool { return f.nested })

@@ -5,7 +5,9 @@ import (
 	"net/netip"
 	"runtime"
 	"testing"
+	"time"
 
+	"github.com/netparts/netparts/internal/netns"
 	"github.com/netparts/netparts/internal/udpio"
 )
 
@@ -64,11 +66,10 @@ func TestAllocs(t *testing.T) {
 }
 
 // Neither does a zone that was seen before.
-func TestAllocsOfZones(t *testing.T) {
+func TestRootAllocsOfZones(t *testing.T) {
 	skipIfRacing(t)
-	addr, i := linkLocal(t)
-	addr = addr.WithZone(i.Name)
-	server := listen(t, "udp6", netip.AddrPortFrom(addr, 0).String())
+	server := netns.New(t).ListenUDP(t, "udp6", netip.AddrPortFrom(netns.LinkLocal, 0).String())
+	must(t, server.SetDeadline(time.Now().Add(10*time.Second)))
 	r, w := udpio.NewReader(server, udpio.Config{Size: 512, Local: true}), udpio.NewWriter(server)
 	defer r.Release()
 	to := addrPort(server)
