@@ -3,13 +3,9 @@ package echo
 import (
 	"cmp"
 	"crypto/tls"
-	"errors"
-	"io/fs"
 	"net"
-	"os"
-	"path/filepath"
-	"runtime"
 
+	"github.com/netparts/netparts/internal/serve"
 	"github.com/netparts/netparts/internal/udpio"
 )
 
@@ -27,7 +23,7 @@ const receiveBuffer = 4 << 20
 // 7. A socket file is created with the mode that the process's umask leaves, and
 // removed at the end if it is still the same file.
 func (s *Server) ListenAndServe(network, address string) error {
-	if s.stopping() {
+	if s.group.IsStopping() {
 		return ErrServerClosed
 	}
 	switch network {
@@ -71,76 +67,17 @@ func (s *Server) listening(addr net.Addr) {
 
 func (s *Server) listenUnix(network, path string) error {
 	if network == "unixgram" {
-		conn, err := net.ListenUnixgram(network, &net.UnixAddr{Net: network, Name: path})
+		conn, owner, err := serve.ListenUnixgram(path)
 		if err != nil {
 			return err
 		}
-		owner := namedPacketConn{conn, fileOf(path)}
 		s.listening(conn.LocalAddr())
 		return s.servePacket(conn, owner)
 	}
-	l, err := net.ListenUnix(network, &net.UnixAddr{Net: network, Name: path})
+	l, err := serve.ListenUnix(network, path)
 	if err != nil {
 		return err
 	}
-	l.SetUnlinkOnClose(false) // which does not look whose file it is
-	owner := namedListener{l, fileOf(path)}
 	s.listening(l.Addr())
-	return s.Serve(owner)
+	return s.Serve(l)
 }
-
-// A socketFile is the file of a Unix socket that this process made.
-type socketFile struct {
-	path string
-	info fs.FileInfo // nil if there is no file to remove
-}
-
-// fileOf is called when path has just been bound.
-func fileOf(path string) socketFile {
-	if path == "" || path[0] == '@' && runtime.GOOS == "linux" {
-		return socketFile{} // an abstract name
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return socketFile{}
-	}
-	info, err := os.Lstat(path)
-	if err != nil {
-		return socketFile{}
-	}
-	return socketFile{path, info}
-}
-
-// remove removes the file, unless another has taken its place.
-func (f socketFile) remove() error {
-	if f.info == nil {
-		return nil
-	}
-	now, err := os.Lstat(f.path)
-	if err == nil && os.SameFile(f.info, now) {
-		err = os.Remove(f.path)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-// A namedListener removes its socket file first when it is closed, so that nobody
-// connects to what is closed.
-type namedListener struct {
-	net.Listener
-	file socketFile
-}
-
-// Close implements net.Listener.
-func (l namedListener) Close() error { return errors.Join(l.file.remove(), l.Listener.Close()) }
-
-// A namedPacketConn does the same.
-type namedPacketConn struct {
-	net.PacketConn
-	file socketFile
-}
-
-// Close implements net.PacketConn.
-func (c namedPacketConn) Close() error { return errors.Join(c.file.remove(), c.PacketConn.Close()) }

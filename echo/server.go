@@ -103,13 +103,3 @@ func (s *Server) Shutdown(ctx context.Context) error { return s.group.Shutdown(c
 // Close closes the listeners, the packet sockets and all connections at once. It
 // does not wait for those that serve them; Shutdown after it does.
 func (s *Server) Close() error { return s.group.Close() }
-
-// stopping reports whether Shutdown or Close has begun.
-func (s *Server) stopping() bool {
-	select {
-	case <-s.group.Stopping():
-		return true
-	default:
-		return false
-	}
-}

@@ -119,7 +119,7 @@ func (c *stream) extend() error {
 	}
 	// In two steps, because the sum of the durations may overflow.
 	err := c.conn.SetReadDeadline(c.begin.Add(c.last).Add(c.idle))
-	if err == nil && c.server.stopping() {
+	if err == nil && c.server.group.IsStopping() {
 		// Shutdown may have moved it just before.
 		err = c.conn.SetReadDeadline(past)
 	}
@@ -130,9 +130,9 @@ func (c *stream) extend() error {
 // stream is to end, and with which error.
 func (c *stream) passed() (end bool, err error) {
 	switch {
-	case c.server.stopping() && c.called == c.last:
+	case c.server.group.IsStopping() && c.called == c.last:
 		return true, nil
-	case c.server.stopping():
+	case c.server.group.IsStopping():
 		c.called = c.last
 		err = c.conn.SetReadDeadline(time.Now().Add(lastCall))
 	case c.idle >= 0 && time.Since(c.begin)-c.last >= c.idle:

@@ -20,6 +20,11 @@ type Config struct {
 	// the cause of ctx is then Closed or the cause of the caller's context.
 	Handle func(ctx context.Context, conn net.Conn)
 
+	// Begin, if it is not nil, is called instead of Handle. It may return before the
+	// connection is served, of which done tells, and must be called then: so what
+	// waits for hours need not keep the stack that preparing it took.
+	Begin func(ctx context.Context, conn net.Conn, done func())
+
 	// Ended is called by ServePacket when it has closed its connection, before
 	// Shutdown returns. If nil, nothing is called.
 	Ended func()
@@ -38,6 +43,11 @@ type Config struct {
 	// the past, so that handlers that wait for a peer return from Read. A handler
 	// that moves the deadline itself looks at Stopping afterwards.
 	WakeReaders bool
+
+	// Reset lets Close and the end of a caller's context cut connections by [Reset]
+	// rather than by closing them as usual, so that their peers can tell that from
+	// the end of a stream.
+	Reset bool
 
 	// Logger gets a record of each spell of accept errors and of each panic in
 	// Handle. If nil, nothing is logged.
@@ -83,6 +93,7 @@ type conn struct {
 	cancel context.CancelCauseFunc
 	closed error // the cause when the Group is closed
 	wakes  bool  // Shutdown moves its read deadline
+	resets bool  // abort closes it by a reset
 }
 
 // abort ends the handler's context and closes c without a farewell: a TLS
@@ -90,6 +101,10 @@ type conn struct {
 // close_notify alert, so what it wraps is closed before.
 func (c *conn) abort() {
 	c.cancel(c.closed)
+	if c.resets {
+		_ = Reset(c.Conn) // nobody waits for it
+		return
+	}
 	if tls, ok := c.Conn.(interface{ NetConn() net.Conn }); ok {
 		if inner := tls.NetConn(); inner != nil {
 			inner.Close()
@@ -132,7 +147,7 @@ func (g *Group) Serve(l net.Listener, c Config) error {
 		case err == nil:
 			pause.success(log)
 			g.start(accepted, c, log)
-		case g.isStopping():
+		case g.IsStopping():
 			return c.Closed
 		case !passes(err):
 			return err
@@ -149,13 +164,36 @@ func (g *Group) start(accepted net.Conn, c Config, log *slog.Logger) {
 	if !ok {
 		return
 	}
+	if c.Begin != nil {
+		go g.begin(ctx, own, c.Begin, log)
+		return
+	}
 	go func() {
-		defer g.removeConn(own)
-		defer report(accepted, log)
-		defer accepted.Close()
+		defer g.end(own, log)
 		defer report(accepted, log)
 		c.Handle(ctx, accepted)
 	}()
+}
+
+// begin calls begin, and ends the connection if that panics.
+func (g *Group) begin(ctx context.Context, own *conn, begin func(context.Context, net.Conn, func()), log *slog.Logger) {
+	done := sync.OnceFunc(func() { g.end(own, log) })
+	begun := false
+	defer func() {
+		if !begun {
+			done()
+		}
+	}()
+	defer report(own.Conn, log)
+	begin(ctx, own.Conn, done)
+	begun = true
+}
+
+// end closes a connection that is served.
+func (g *Group) end(own *conn, log *slog.Logger) {
+	defer g.removeConn(own)
+	defer report(own.Conn, log)
+	own.Conn.Close()
 }
 
 // report logs a panic of Handle, or of Close, and keeps the server alive.
@@ -186,9 +224,20 @@ func (g *Group) ServeConn(ctx context.Context, accepted net.Conn, c Config) erro
 	defer accepted.Close()
 	defer context.AfterFunc(ctx, own.abort)()
 	if ctx.Err() == nil {
-		c.Handle(ctx, accepted)
+		c.serve(ctx, accepted)
 	}
 	return context.Cause(ctx)
+}
+
+// serve serves a connection to its end.
+func (c *Config) serve(ctx context.Context, accepted net.Conn) {
+	if c.Begin == nil {
+		c.Handle(ctx, accepted)
+		return
+	}
+	done := make(chan struct{})
+	c.Begin(ctx, accepted, sync.OnceFunc(func() { close(done) }))
+	<-done
 }
 
 // Addr returns the address of the first listener or packet connection, or nil
@@ -310,7 +359,8 @@ func (g *Group) waitLocked(most int) bool {
 	return !g.stopping
 }
 
-func (g *Group) isStopping() bool {
+// IsStopping reports whether Shutdown or Close has begun.
+func (g *Group) IsStopping() bool {
 	g.lock()
 	defer g.mu.Unlock()
 	return g.stopping
@@ -351,7 +401,7 @@ func (g *Group) removeListener(l *listener) {
 // for the handler. If the Group has stopped it closes the connection.
 func (g *Group) addConn(ctx context.Context, accepted net.Conn, c Config, most int) (context.Context, *conn, bool) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	own := &conn{Conn: accepted, cancel: cancel, closed: c.Closed, wakes: c.WakeReaders}
+	own := &conn{Conn: accepted, cancel: cancel, closed: c.Closed, wakes: c.WakeReaders, resets: c.Reset}
 	g.lock()
 	ok := g.waitLocked(most)
 	if ok {

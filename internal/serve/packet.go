@@ -34,7 +34,7 @@ func (g *Group) ServePacket(pc net.PacketConn, c Config, step func() error) erro
 	for {
 		err := step()
 		switch {
-		case g.isStopping():
+		case g.IsStopping():
 			return c.Closed
 		case err == nil:
 			pause.success(c.logger())
