@@ -6,6 +6,8 @@
 //     File Transfer Protocol
 //   - [github.com/netparts/netparts/echo]: echo services over TCP, UDP, TLS and
 //     Unix sockets
+//   - [github.com/netparts/netparts/proxy]: passing connections and datagrams on to
+//     upstreams, and seeing what passes
 //   - [github.com/netparts/netparts/heartbeat]: keeping connections alive,
 //     noticing dead ones, and asking services whether they answer
 //
