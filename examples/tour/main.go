@@ -58,6 +58,7 @@ var stations = []struct {
 	{"tftp", passTFTP},
 	{"echo", passEcho},
 	{"heartbeat", passHeartbeat},
+	{"proxy", passProxy},
 }
 
 // run is the program: it returns the exit status.

@@ -223,3 +223,22 @@ func TestFileThatShrinks(t *testing.T) {
 		}
 	}
 }
+
+// A station whose file has gone says so, and one whose tour is over ends.
+func TestStationsThatCannotPass(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, make([]byte, 8<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, s := range stations {
+		if got, err := s.pass(t.Context(), file{path: path + ".none", name: "file", size: 1}); err == nil {
+			t.Errorf("%s: a file that is missing passed: %+v", s.part, got)
+		}
+		f := file{path: path, name: "file", size: 8 << 20}
+		if got, err := s.pass(over, f); err == nil && got.size > f.size {
+			t.Errorf("%s: %d bytes of %d arrived", s.part, got.size, f.size)
+		}
+	}
+}
