@@ -87,7 +87,7 @@ func becomeUser() error {
 // An order is what a child is told to do, by a line of JSON on its standard
 // input. It answers each with an answer, and ends with the input.
 type order struct {
-	Do      string // "use", or an order of obeyTFTP, obeyEcho or obeyHeartbeat
+	Do      string // "use", or an order of obeyTFTP, obeyEcho, obeyHeartbeat or obeyProxy
 	Kind    string // of server or client
 	Size    int    // bytes of the file, of a request or of a datagram
 	Collect bool   // garbage, before the use is told
@@ -100,7 +100,7 @@ type order struct {
 	Workers       int // how many work at once
 	Limit         time.Duration
 
-	// These are for echo.
+	// These are for echo, and the first two for proxies.
 	Network  string
 	Bytes    int  // of a stream
 	Coalesce bool // datagrams
@@ -155,6 +155,7 @@ type child struct {
 	open  []*net.UDPConn // clients of TFTP that stay silent
 	echo  echoClient
 	pairs *pairs
+	proxy proxyChild
 }
 
 func runChild(name string) error {
@@ -206,6 +207,8 @@ func (c *child) obey(o *order, a *answer) error {
 		return c.obeyEcho(o, a)
 	case strings.HasPrefix(o.Do, "heartbeat-"):
 		return c.obeyHeartbeat(o, a)
+	case strings.HasPrefix(o.Do, "proxy-"):
+		return c.obeyProxy(o, a)
 	}
 	return c.obeyTFTP(o, a)
 }

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ type footprint struct {
 	user   float64 // anonymous pages of the process, without garbage and what is free
 	kernel float64 // slabs and buffers of TCP, of the whole machine
 	files  float64
+	pipes  float64 // of the files, the ends of pipes
 
 	heap, stacks float64 // as the runtime counts them, which the user part has too
 }
@@ -28,17 +30,16 @@ type footprint struct {
 // connection, and what others do on the machine at that time.
 func footprintOf(b *testing.B, p *process) footprint {
 	b.Helper()
-	u := p.keeps(b)
-	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.pid))
-	if err != nil {
-		b.Fatal(err)
+	var f footprint
+	if p.out != nil {
+		u := p.keeps(b)
+		f.heap, f.stacks = float64(u.Heap), float64(u.Stacks)
 	}
-	f := footprint{files: float64(len(files)), heap: float64(u.Heap), stacks: float64(u.Stacks)}
-	lines(b, fmt.Sprintf("/proc/%d/status", p.pid), func(fields []string) {
-		if fields[0] == "RssAnon:" {
-			f.user = number(b, fields[1]) * 1024
+	for _, pid := range append(p.pids, p.pid) {
+		if pid != 0 { // of what is no process
+			f.addProcess(b, pid)
 		}
-	})
+	}
 	lines(b, "/proc/net/sockstat", func(fields []string) {
 		if fields[0] == "TCP:" {
 			f.kernel += number(b, fields[len(fields)-1]) * float64(os.Getpagesize())
@@ -50,6 +51,28 @@ func footprintOf(b *testing.B, p *process) footprint {
 		}
 	})
 	return f
+}
+
+// addProcess adds the user part of a process and its files.
+func (f *footprint) addProcess(b *testing.B, pid int) {
+	b.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	f.files += float64(len(files))
+	for _, file := range files {
+		// An error says that it was closed meanwhile.
+		if target, _ := os.Readlink(filepath.Join(dir, file.Name())); strings.HasPrefix(target, "pipe:") {
+			f.pipes++
+		}
+	}
+	lines(b, fmt.Sprintf("/proc/%d/status", pid), func(fields []string) {
+		if fields[0] == "RssAnon:" {
+			f.user += number(b, fields[1]) * 1024
+		}
+	})
 }
 
 // lines reads a file of the kernel.
@@ -138,7 +161,7 @@ func idle(b *testing.B, kind string, count int, sizes []int) footprint {
 // since is the growth by each of n connections.
 func (f footprint) since(g footprint, n float64) footprint {
 	return footprint{
-		(f.user - g.user) / n, (f.kernel - g.kernel) / n, (f.files - g.files) / n,
+		(f.user - g.user) / n, (f.kernel - g.kernel) / n, (f.files - g.files) / n, (f.pipes - g.pipes) / n,
 		(f.heap - g.heap) / n, (f.stacks - g.stacks) / n,
 	}
 }
@@ -149,6 +172,7 @@ func typical(list []footprint) (f footprint) {
 		func(f *footprint) *float64 { return &f.user },
 		func(f *footprint) *float64 { return &f.kernel },
 		func(f *footprint) *float64 { return &f.files },
+		func(f *footprint) *float64 { return &f.pipes },
 		func(f *footprint) *float64 { return &f.heap },
 		func(f *footprint) *float64 { return &f.stacks },
 	} {

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 )
 
@@ -21,4 +22,28 @@ func BenchmarkEchoTCP(b *testing.B) {
 			c.report(b, requests)
 		})
 	}
+}
+
+func newEchoContest(b *testing.B, network string, kinds ...string) *serverContest {
+	b.Helper()
+	c := &serverContest{client: startClient(b)}
+	for _, kind := range kinds {
+		c.sides = append(c.sides, &serverSide{server: startEcho(b, kind, network)})
+	}
+	return c
+}
+
+// startEcho starts a server.
+func startEcho(b *testing.B, kind, network string) *process {
+	b.Helper()
+	at := "127.0.0.1:0"
+	switch {
+	case network == "unix":
+		at = filepath.Join(b.TempDir(), "server")
+	case kind == kindWildcard:
+		at = anywhere
+	}
+	p := start(b, kind, nil)
+	p.addr = p.tell(b, order{Do: "echo-serve", Kind: kind, Network: network, Addrs: []string{at}}).Addr
+	return p
 }

@@ -19,6 +19,7 @@ type process struct {
 	kind  string
 	addr  string // of the server, if it is one
 	pid   int
+	pids  []int // of those that work for it too
 	stdin io.Closer
 	out   *json.Encoder
 	in    *json.Decoder
@@ -83,6 +84,16 @@ func (p *process) use(b *testing.B) usage {
 func (p *process) keeps(b *testing.B) usage {
 	b.Helper()
 	return p.tell(b, order{Do: "use", Collect: true}).Used
+}
+
+// cpu is what the process has used, and those that work for it.
+func (p *process) cpu(b *testing.B) time.Duration {
+	b.Helper()
+	sum := cpuOf(b, p.pid)
+	for _, pid := range p.pids {
+		sum += cpuOf(b, pid)
+	}
+	return sum
 }
 
 // cpuOf is what a process has used, to the nanosecond.

@@ -2,53 +2,27 @@
 
 package bench
 
-import (
-	"path/filepath"
-	"testing"
-)
+import "testing"
 
-// An echoSide is what is known of one kind of server after some rounds.
-type echoSide struct {
+// A serverSide is what is known of one kind of server after some rounds.
+type serverSide struct {
 	server        *process
 	rates         []float64 // things per second, of each round
 	costs, client []float64 // CPU time of the server and of the client for each thing
 	lost, done    int
 }
 
-// An echoContest is kinds of servers that one client has echo the same in turn,
-// each server in a process of its own. The first is ours.
-type echoContest struct {
+// A serverContest is kinds of servers that one client has do the same in turn, each
+// server in a process of its own. The first is ours.
+type serverContest struct {
 	client *process
-	sides  []*echoSide
+	sides  []*serverSide
 	rounds int
-}
-
-func newEchoContest(b *testing.B, network string, kinds ...string) *echoContest {
-	b.Helper()
-	c := &echoContest{client: startClient(b)}
-	for _, kind := range kinds {
-		c.sides = append(c.sides, &echoSide{server: startEcho(b, kind, network)})
-	}
-	return c
-}
-
-// startEcho starts a server.
-func startEcho(b *testing.B, kind, network string) *process {
-	b.Helper()
-	at := "127.0.0.1:0"
-	switch {
-	case network == "unix":
-		at = filepath.Join(b.TempDir(), "server")
-	case kind == kindWildcard:
-		at = anywhere
-	}
-	p := start(b, kind, nil)
-	p.addr = p.tell(b, order{Do: "echo-serve", Kind: kind, Network: network, Addrs: []string{at}}).Addr
-	return p
+	settle func() // if not nil, waits until the servers have nothing to do
 }
 
 // each has the client obey an order at each server, without measuring.
-func (c *echoContest) each(b *testing.B, o order) {
+func (c *serverContest) each(b *testing.B, o order) {
 	b.Helper()
 	for _, s := range c.sides {
 		o.Addrs = []string{s.server.addr}
@@ -59,14 +33,17 @@ func (c *echoContest) each(b *testing.B, o order) {
 // round has the client obey an order at each server, and begins with another one
 // each time. The server's CPU time is read from outside, so that reading it costs
 // the server nothing.
-func (c *echoContest) round(b *testing.B, o order) {
+func (c *serverContest) round(b *testing.B, o order) {
 	b.Helper()
 	for i := range c.sides {
 		s := c.sides[(i+c.rounds)%len(c.sides)]
 		o.Addrs = []string{s.server.addr}
-		before := cpuOf(b, s.server.pid)
+		before := s.server.cpu(b)
 		a := c.client.tell(b, o)
-		cpu := cpuOf(b, s.server.pid) - before
+		if c.settle != nil {
+			c.settle()
+		}
+		cpu := s.server.cpu(b) - before
 		if a.Done == 0 {
 			b.Fatalf("%s: nothing came back", s.server.kind)
 		}
@@ -78,6 +55,15 @@ func (c *echoContest) round(b *testing.B, o order) {
 		s.lost += a.Lost
 	}
 	c.rounds++
+}
+
+// turns is some rounds, or one to see that all goes well: many that are short tell more
+// on a machine that others use too.
+func (c *serverContest) turns(b *testing.B, count int, o order) {
+	b.Helper()
+	for range of(count, 1) {
+		c.round(b, o)
+	}
 }
 
 // ratios is the median of the ratios of the rounds.
@@ -92,7 +78,7 @@ func ratios(ours, theirs []float64) float64 {
 // A scale is how rates and costs are told.
 type scale struct {
 	rate, cost         string
-	perRate, perSecond float64 // of the numbers of an echoSide
+	perRate, perSecond float64 // of the numbers of an serverSide
 }
 
 var (
@@ -102,7 +88,7 @@ var (
 )
 
 // report prints a table, and has the ratios of ours to the others for metrics.
-func (c *echoContest) report(b *testing.B, in scale) {
+func (c *serverContest) report(b *testing.B, in scale) {
 	b.Helper()
 	t := newTable("", in.rate, "server "+in.cost, "client's", "CPU of ours is", "rate of ours is", "lost %")
 	ours := c.sides[0]
