@@ -80,5 +80,6 @@
 // Where there is no splice the bytes are copied, and all else is the same but for
 // this: other systems than Linux do not tell what the peer has acknowledged, so that a
 // reset waits for a second instead; and on Windows a client that has gone does not
-// cancel the dial, and its idle pairs hold half a KiB each way.
+// cancel the dial, and its idle pairs hold half a KiB each way. The build tag portable
+// takes that path on Linux too, as for its tests.
 package proxy

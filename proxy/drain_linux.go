@@ -1,3 +1,5 @@
+//go:build !portable
+
 package proxy
 
 import (
@@ -39,19 +41,6 @@ func waits(wire syscall.RawConn) (waits bool) {
 		waits = err == nil && n > 0 && !isClosed(int(fd))
 	})
 	return err == nil && waits
-}
-
-// wasReset reports whether the peer of a stream that has ended reset it. It is of use
-// only while this side has not ended its own stream, since then a connection that
-// has ended well is closed too.
-func wasReset(conn net.Conn) (reset bool) {
-	wire := wireOf(conn)
-	if wire == nil {
-		return false
-	}
-	// An error says that this side has closed it.
-	_ = wire.Control(func(fd uintptr) { reset = isClosed(int(fd)) })
-	return reset
 }
 
 // isClosed reports whether nothing goes either way any more.

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux || portable
 
 package proxy
 
@@ -25,7 +25,3 @@ func drain(ctx context.Context, conn net.Conn, limit time.Duration) {
 	case <-ctx.Done():
 	}
 }
-
-// wasReset reports whether the peer of a stream that has ended reset it, which only
-// reading tells here.
-func wasReset(net.Conn) bool { return false }
