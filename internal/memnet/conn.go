@@ -58,20 +58,17 @@ func (c *Conn) Close() error {
 }
 
 func (c *Conn) close(reset bool) error {
-	unread, err := c.in.closeRead()
+	reset, err := c.in.goneRead(reset)
 	if err != nil {
 		return err
 	}
-	reset = reset || unread
-	c.in.goneRead(reset)
 	return c.out.closeWrite(true, reset)
 }
 
 // CloseRead makes Read report the end of the stream, and drops what the peer
 // still sends.
 func (c *Conn) CloseRead() error {
-	_, err := c.in.closeRead()
-	return c.opError("close", err)
+	return c.opError("close", c.in.closeRead())
 }
 
 // CloseWrite tells the peer that nothing more will come. Read goes on.
@@ -219,33 +216,37 @@ func (h *half) write(p []byte) (int, error) {
 	}
 }
 
-// closeRead ends the reading end as CloseRead does. It reports whether there were
-// unread bytes.
-func (h *half) closeRead() (unread bool, err error) {
+// closeRead ends the reading end as CloseRead does.
+func (h *half) closeRead() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.readerGone {
+		return net.ErrClosed
+	}
+	h.buf = nil
+	h.discard = true
+	h.changed.Broadcast()
+	return nil
+}
+
+// goneRead ends the reading end for good, by a reset if that is wanted or if there are
+// unread bytes, which it reports.
+func (h *half) goneRead(reset bool) (bool, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.readerGone {
 		return false, net.ErrClosed
 	}
-	unread = len(h.buf) > 0
+	reset = reset || len(h.buf) > 0
 	h.buf = nil
-	h.discard = true
-	h.changed.Broadcast()
-	return unread, nil
-}
-
-// goneRead ends the reading end for good.
-func (h *half) goneRead(reset bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.readerGone = true
 	h.readDeadline.stop()
+	h.refusals = []error{nil} // the peer's answer comes too late for it
 	if reset {
 		h.refusals = []error{os.NewSyscallError("write", syscall.ECONNRESET)}
-	} else {
-		h.refusals = []error{nil} // the peer's answer comes too late for it
 	}
 	h.changed.Broadcast()
+	return reset, nil
 }
 
 // closeWrite ends the writing end, for good or as CloseWrite does.
