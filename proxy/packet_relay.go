@@ -116,10 +116,15 @@ func (r *packetRelay) drop(data []byte, size int) {
 	r.server.totals.dropped.Add(countDatagrams(data, size))
 }
 
-// flush sends what has been passed.
+// flush sends what has been passed. A session starts when it holds its first datagram,
+// which is the one that it reports if the dial fails at once.
 func (r *packetRelay) flush() {
 	if len(r.pending) > 0 {
 		r.current.send(r.pending)
+		if start := r.current.start; start != nil {
+			r.current.start = nil
+			start()
+		}
 	}
 	clear(r.pending)
 	r.current, r.pending = nil, r.pending[:0]
@@ -142,12 +147,11 @@ func (r *packetRelay) session(ctx context.Context, k packetKey) *packetSession {
 		t.places.Add(-1)
 		return nil
 	}
-	s = newPacketSession(r, k)
+	s = newPacketSession(ctx, r, k)
 	r.mu.Lock()
 	r.sessions[k] = s
 	r.mu.Unlock()
 	t.begin(s)
-	s.start(ctx)
 	return s
 }
 

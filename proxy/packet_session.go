@@ -47,7 +47,8 @@ type packetSession struct {
 	upstream packetUpstream
 	held     packetQueue
 
-	done chan struct{} // closed at the end
+	start func()        // starts the dial and the timer, until it has been called
+	done  chan struct{} // closed at the end
 
 	mu     sync.Mutex
 	timer  *time.Timer
@@ -58,24 +59,21 @@ type packetSession struct {
 	err    error
 }
 
-func newPacketSession(r *packetRelay, k packetKey) *packetSession {
+func newPacketSession(ctx context.Context, r *packetRelay, k packetKey) *packetSession {
 	s := &packetSession{relay: r, key: k, begun: time.Now(), done: make(chan struct{})}
+	ctx, s.dialed = context.WithCancel(ctx)
+	s.mu.Lock()
+	s.timer = time.AfterFunc(math.MaxInt64, s.expire)
+	s.mu.Unlock()
+	s.start = func() {
+		s.expire()
+		r.running.Go(func() { s.dial(ctx) })
+	}
 	s.client.remote, s.client.local = r.port.asked(k)
 	s.answers = r.port.answerer(s)
 	s.held.more = make(chan struct{}, 1)
 	s.touch()
 	return s
-}
-
-// start starts the dial and the timer.
-func (s *packetSession) start(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	s.mu.Lock()
-	s.dialed = cancel
-	s.timer = time.AfterFunc(math.MaxInt64, s.expire)
-	s.mu.Unlock()
-	s.expire()
-	s.relay.running.Go(func() { s.dial(ctx) })
 }
 
 // dial connects to the upstream, and then sends what is held, for ever if sending may
