@@ -136,7 +136,7 @@ func (l *HeaderListener) accept() {
 		}
 		w := &waiting{conn}
 		if !l.add(w) {
-			_ = serve.Reset(conn)
+			_ = serve.Reset(conn) // the listener is closed
 			return
 		}
 		l.running.Go(func() {
