@@ -10,6 +10,8 @@
 //     upstreams, and seeing what passes
 //   - [github.com/netparts/netparts/heartbeat]: keeping connections alive,
 //     noticing dead ones, and asking services whether they answer
+//   - [github.com/netparts/netparts/unixauth]: Unix sockets that know who is at
+//     the other end, and let in only those who are allowed
 //
 // The parts do not import each other. Each is configured by exported fields
 // whose zero values work, reports errors that map to those of the standard library,

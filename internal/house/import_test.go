@@ -38,9 +38,10 @@ var allowed = map[string][]string{
 
 // allowedInTests are the modules that the tests of a package may use besides.
 var allowedInTests = map[string][]string{
-	"heartbeat":       {xnet}, // nettest
-	"httpmw":          {xnet}, // the HTTP/2 framer that attacks our servers
-	"internal/memnet": {xnet}, // nettest
+	"heartbeat":       {xnet},           // nettest
+	"httpmw":          {xnet},           // the HTTP/2 framer that attacks our servers
+	"internal/memnet": {xnet},           // nettest
+	"unixauth":        {grpc, protobuf}, // a gRPC server over a Listener
 }
 
 // below returns the entry of table for folder or the nearest folder above it.

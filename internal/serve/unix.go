@@ -32,36 +32,37 @@ func ListenUnixgram(path string) (*net.UnixConn, net.PacketConn, error) {
 	return conn, unixPacketConn{conn, fileOf(path)}, nil
 }
 
-// A socketFile is the file of a Unix socket that this process made.
-type socketFile struct {
-	path string
-	info fs.FileInfo // nil if there is no file to remove
+// A SocketFile is the file of a Unix socket that this process made.
+type SocketFile struct {
+	Path string
+	Info fs.FileInfo // nil if it is not known to be ours, or there is none
 }
 
 // fileOf is called when path has just been bound.
-func fileOf(path string) socketFile {
+func fileOf(path string) SocketFile {
 	if path == "" || path[0] == '@' && runtime.GOOS == "linux" {
-		return socketFile{} // an abstract name
+		return SocketFile{} // an abstract name
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return socketFile{}
+		return SocketFile{}
 	}
 	info, err := os.Lstat(path)
 	if err != nil {
-		return socketFile{}
+		return SocketFile{}
 	}
-	return socketFile{path, info}
+	return SocketFile{path, info}
 }
 
-// remove removes the file, unless another has taken its place.
-func (f socketFile) remove() error {
-	if f.info == nil {
+// Remove removes the file, unless another has taken its place. The socket must be open
+// still: it keeps the number of the file from being given to another.
+func (f SocketFile) Remove() error {
+	if f.Info == nil {
 		return nil
 	}
-	now, err := os.Lstat(f.path)
-	if err == nil && os.SameFile(f.info, now) {
-		err = os.Remove(f.path)
+	now, err := os.Lstat(f.Path)
+	if err == nil && os.SameFile(f.Info, now) {
+		err = os.Remove(f.Path)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -71,16 +72,16 @@ func (f socketFile) remove() error {
 
 type unixListener struct {
 	net.Listener
-	file socketFile
+	file SocketFile
 }
 
 // Close implements net.Listener.
-func (l unixListener) Close() error { return errors.Join(l.file.remove(), l.Listener.Close()) }
+func (l unixListener) Close() error { return errors.Join(l.file.Remove(), l.Listener.Close()) }
 
 type unixPacketConn struct {
 	net.PacketConn
-	file socketFile
+	file SocketFile
 }
 
 // Close implements net.PacketConn.
-func (c unixPacketConn) Close() error { return errors.Join(c.file.remove(), c.PacketConn.Close()) }
+func (c unixPacketConn) Close() error { return errors.Join(c.file.Remove(), c.PacketConn.Close()) }
