@@ -12,6 +12,8 @@
 //     noticing dead ones, and asking services whether they answer
 //   - [github.com/netparts/netparts/unixauth]: Unix sockets that know who is at
 //     the other end, and let in only those who are allowed
+//   - [github.com/netparts/netparts/tlsutil]: TLS configurations that say who may
+//     be at the other end, and the certificates for them
 //
 // The parts do not import each other. Each is configured by exported fields
 // whose zero values work, reports errors that map to those of the standard library,
