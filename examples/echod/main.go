@@ -8,10 +8,17 @@
 //	-max-conns N   how many connections are served at once; 0 is any number (0)
 //	-cert FILE     certificate of the server, for tls
 //	-key FILE      its key
-//	-v             log each connection
+//	-clients FILE  certificates, of authorities or of clients, that the clients'
+//	               must come from; without it clients need none
+//	-reload D      how often the three files are read (5s)
+//	-v             log each connection, and files that have come into use
 //
 // The first line on the standard output is "listening on NETWORK ADDR", so that
 // port 0 can be used. Port 7 needs root, or the capability to bind it.
+//
+// The files of tls may be replaced while it runs: what they hold counts for the
+// connections that begin afterwards. Files that cannot be used are logged, and those
+// before stay in use; at the start they are a failure.
 //
 // SIGINT and SIGTERM let what has arrived be echoed, for ten seconds at most, and
 // remove the file of a Unix socket; the second signal does not wait. The exit
@@ -35,6 +42,7 @@ import (
 	"time"
 
 	"github.com/netparts/netparts/echo"
+	"github.com/netparts/netparts/tlsutil"
 )
 
 // grace is how long connections may go on after a signal.
@@ -50,11 +58,12 @@ func main() {
 
 // A config is what the flags say.
 type config struct {
-	network, address string
-	cert, key        string
-	idle             time.Duration
-	maxConns         int
-	verbose          bool
+	network, address   string
+	cert, key, clients string
+	reload             time.Duration
+	idle               time.Duration
+	maxConns           int
+	verbose            bool
 }
 
 // run is the program: it returns the exit status.
@@ -83,34 +92,47 @@ func (c *config) parse(args []string, stderr io.Writer) error {
 	flags.IntVar(&c.maxConns, "max-conns", 0, "how many connections are served at once; 0 is any `number`")
 	flags.StringVar(&c.cert, "cert", "", "`file` with the certificate of the server, for tls")
 	flags.StringVar(&c.key, "key", "", "`file` with its key")
-	flags.BoolVar(&c.verbose, "v", false, "log each connection")
+	flags.StringVar(&c.clients, "clients", "", "`file` with certificates that the clients' must come from")
+	flags.DurationVar(&c.reload, "reload", 5*time.Second, "how often the three files are read")
+	flags.BoolVar(&c.verbose, "v", false, "log each connection, and files that have come into use")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	addressIsSet := false
-	flags.Visit(func(f *flag.Flag) { addressIsSet = addressIsSet || f.Name == "address" })
-	wrong := ""
-	switch secure := c.network == "tls"; {
-	case flags.NArg() > 0:
-		wrong = fmt.Sprintf("unexpected argument %q", flags.Arg(0))
-	case !slices.Contains(networks, c.network):
-		wrong = fmt.Sprintf("unknown network %q", c.network)
-	case strings.HasPrefix(c.network, "unix") && !addressIsSet:
-		wrong = "-network " + c.network + " needs the path of a socket as -address"
-	case secure && (c.cert == "" || c.key == ""):
-		wrong = "-network tls needs -cert and -key"
-	case !secure && (c.cert != "" || c.key != ""):
-		wrong = "-cert and -key are for -network tls"
-	case c.idle < 0:
-		wrong = "-idle must not be negative"
-	case c.maxConns < 0:
-		wrong = "-max-conns must not be negative"
-	default:
+	wrong := c.misuse(flags)
+	if wrong == "" {
 		return nil
 	}
 	fmt.Fprintf(stderr, "echod: %s\n", wrong)
 	flags.Usage()
 	return errors.New(wrong)
+}
+
+// misuse says what is wrong with the flags, or nothing.
+func (c *config) misuse(flags *flag.FlagSet) string {
+	isSet := make(map[string]bool)
+	flags.Visit(func(f *flag.Flag) { isSet[f.Name] = true })
+	switch secure := c.network == "tls"; {
+	case flags.NArg() > 0:
+		return fmt.Sprintf("unexpected argument %q", flags.Arg(0))
+	case !slices.Contains(networks, c.network):
+		return fmt.Sprintf("unknown network %q", c.network)
+	case strings.HasPrefix(c.network, "unix") && !isSet["address"]:
+		return "-network " + c.network + " needs the path of a socket as -address"
+	case secure && (c.cert == "" || c.key == ""):
+		return "-network tls needs -cert and -key"
+	case secure && isSet["clients"] && c.clients == "":
+		// A variable of a script that is empty must not let everybody in.
+		return "-clients needs the name of a file"
+	case !secure && (isSet["cert"] || isSet["key"] || isSet["clients"] || isSet["reload"]):
+		return "-cert, -key, -clients and -reload are for -network tls"
+	case c.reload <= 0:
+		return "-reload must be positive"
+	case c.idle < 0:
+		return "-idle must not be negative"
+	case c.maxConns < 0:
+		return "-max-conns must not be negative"
+	}
+	return ""
 }
 
 // serve serves until ctx ends.
@@ -135,11 +157,18 @@ func (c *config) serve(ctx context.Context, stdout, stderr io.Writer) error {
 		server.IdleTimeout = -1 // where 0 is the default
 	}
 	if c.network == "tls" {
-		certificate, err := tls.LoadX509KeyPair(c.cert, c.key)
+		files, err := tlsutil.WatchFiles(tlsutil.Files{
+			Cert: c.cert, Key: c.key, Roots: c.clients,
+			Interval: c.reload,
+			Logger:   server.Logger,
+		})
 		if err != nil {
 			return err
 		}
-		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}}
+		defer files.Close()
+		if server.TLSConfig, err = c.tlsConfig(files); err != nil {
+			return err
+		}
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.ListenAndServe(c.network, c.address) }()
@@ -149,6 +178,15 @@ func (c *config) serve(ctx context.Context, stdout, stderr io.Writer) error {
 	case <-ctx.Done():
 	}
 	return errors.Join(stop(server, served), failure(ctx))
+}
+
+// tlsConfig requires certificates of the clients if -clients says so.
+func (c *config) tlsConfig(files tlsutil.Source) (*tls.Config, error) {
+	options := &tlsutil.Options{NextProtos: []string{}} // it speaks no HTTP
+	if c.clients == "" {
+		return tlsutil.ServerConfig(files, options)
+	}
+	return tlsutil.MutualServer(files, options)
 }
 
 // stop ends the server, in time if it can.

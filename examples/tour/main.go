@@ -59,6 +59,8 @@ var stations = []struct {
 	{"echo", passEcho},
 	{"heartbeat", passHeartbeat},
 	{"proxy", passProxy},
+	{"tlsutil", passTLSUtil},
+	{"unixauth", passUnixauth},
 }
 
 // run is the program: it returns the exit status.

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/netparts/netparts/unixauth"
 )
 
 // start runs the program with args.
@@ -221,6 +225,102 @@ func TestFileThatShrinks(t *testing.T) {
 		if got, err := passTLV(t.Context(), f); err == nil {
 			t.Errorf("a file of 1000 bytes passed as one of %d: %+v", size, got)
 		}
+	}
+}
+
+// The stations of unixauth and tlsutil tell what was agreed on.
+func TestWhatTheStationsSay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte("contents"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr := start(t, path)
+	if status != 0 {
+		t.Fatalf("exit status %d, stderr %q", status, stderr)
+	}
+	socket := fmt.Sprintf("\nunixauth  from uid %d, as the kernel says, over a Unix socket of mode 0600, 8 bytes, ", os.Getuid())
+	if runtime.GOOS == "windows" {
+		socket = "\nunixauth  not sent, because this system has no peer credentials, 8 bytes, "
+	}
+	for _, want := range []string{
+		"\ntlsutil   mutual TLS 1.3 with X25519MLKEM768, the client's address in its certificate, 8 bytes, ",
+		socket,
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%q is not in\n%s", want, stdout)
+		}
+	}
+}
+
+// Where the system has no peer credentials the tour goes on, and says that nothing was sent.
+func TestStationThatSendsNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte("contents"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := untransferred(file{path: path})
+	want := arrival{how: "not sent, because this system has no peer credentials", size: 8, sum: sha256.Sum256([]byte("contents"))}
+	if err != nil || got != want {
+		t.Errorf("untransferred() = %+v, %v, want %+v", got, err, want)
+	}
+	if _, err := untransferred(file{path: path + ".none"}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of a missing file: %v", err)
+	}
+}
+
+// A peer that is not let in is a failure, also of a file that nothing is written of.
+func TestUnixauthStationThatIsDenied(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("this system has no peer credentials")
+	}
+	for _, size := range []int{0, 8 << 20} {
+		dir := t.TempDir()
+		f := file{path: filepath.Join(dir, "file")}
+		if err := os.WriteFile(f.path, make([]byte, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		another := unixauth.UIDs(uint32(os.Geteuid()) + 1)
+		got, err := throughSocket(t.Context(), filepath.Join(dir, "s"), another, f)
+		if !errors.Is(err, unixauth.ErrDenied) {
+			t.Errorf("a file of %d bytes: %+v, %v, want %v", size, got, err, unixauth.ErrDenied)
+		}
+	}
+}
+
+// Each end of the tlsutil station insists on a certificate of the other.
+func TestMutualConfigurations(t *testing.T) {
+	client, _, err := mutual()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, server, err := mutual() // of another authority
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(client *tls.Config){
+		"client of another authority": func(client *tls.Config) { client.InsecureSkipVerify, client.VerifyConnection = true, nil },
+		"server of another authority": func(*tls.Config) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			here, there, err := connect()
+			if err != nil {
+				t.Fatal(err)
+			}
+			config := client.Clone()
+			change(config)
+			sent := make(chan error, 1)
+			go func() {
+				err := tls.Client(here, config).Handshake()
+				here.Close()
+				sent <- err
+			}()
+			got, err := receiveTLS(tls.Server(there, server))
+			there.Close()
+			if err == nil {
+				t.Errorf("%+v was received", got)
+			}
+			<-sent
+		})
 	}
 }
 

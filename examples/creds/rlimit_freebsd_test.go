@@ -1,0 +1,6 @@
+package main
+
+import "syscall"
+
+// setCur sets the limit of now, which is of another type on other systems.
+func setCur(r *syscall.Rlimit, n int) { r.Cur = int64(n) }
