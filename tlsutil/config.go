@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -56,7 +55,7 @@ type Options struct {
 // TLS 1.2 or newer. Certificates must not be added to it: clients that dial an address
 // would be shown those. The httptest package does so, unless the source is a [*Material].
 func ServerConfig(src Source, o *Options) (*tls.Config, error) {
-	o, m, err := check("ServerConfig", src, o)
+	o, m, err := checkServer("ServerConfig", src, o)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +91,7 @@ func ServerConfig(src Source, o *Options) (*tls.Config, error) {
 // the one that is returned does not matter; use the [Options]. What it gives is
 // shared by handshakes, and must be cloned before it is changed.
 func MutualServer(src Source, o *Options) (*tls.Config, error) {
-	o, m, err := check("MutualServer", src, o)
+	o, m, err := checkServer("MutualServer", src, o)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +113,7 @@ func MutualServer(src Source, o *Options) (*tls.Config, error) {
 // An http.Transport with a TLSClientConfig of its own speaks HTTP/2 only if its
 // ForceAttemptHTTP2 or its Protocols say so.
 func ClientConfig(src Source, o *Options) (*tls.Config, error) {
-	o, m, err := check("ClientConfig", src, o)
+	o, m, err := checkClient("ClientConfig", src, o)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +125,7 @@ func ClientConfig(src Source, o *Options) (*tls.Config, error) {
 // error of the server tells what is wrong. For servers that are not that new, lower
 // the MinVersion of what is returned.
 func MutualClient(src Source, o *Options) (*tls.Config, error) {
-	o, m, err := check("MutualClient", src, o)
+	o, m, err := checkClient("MutualClient", src, o)
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +148,20 @@ func certificate(src Source) (*tls.Certificate, error) {
 	return &m.Certificate, nil
 }
 
+func checkServer(what string, src Source, o *Options) (*Options, *Material, error) {
+	if o != nil && o.ServerName != "" {
+		return nil, nil, fmt.Errorf("tlsutil: %s: ServerName is for clients", what)
+	}
+	return check(what, src, o)
+}
+
+func checkClient(what string, src Source, o *Options) (*Options, *Material, error) {
+	if o != nil && o.Address {
+		return nil, nil, fmt.Errorf("tlsutil: %s: Address is for servers; a client checks the name that it dials", what)
+	}
+	return check(what, src, o)
+}
+
 // check returns the options and what the source holds, or says what is missing.
 func check(what string, src Source, o *Options) (*Options, *Material, error) {
 	if src == nil {
@@ -164,14 +177,8 @@ func check(what string, src Source, o *Options) (*Options, *Material, error) {
 	if o == nil {
 		o = new(Options)
 	}
-	server := strings.Contains(what, "Server")
-	switch {
-	case o.Resolver != nil && !o.Address:
+	if o.Resolver != nil && !o.Address {
 		return nil, nil, fmt.Errorf("tlsutil: %s: Resolver is of no use without Address", what)
-	case o.Address && !server:
-		return nil, nil, fmt.Errorf("tlsutil: %s: Address is for servers; a client checks the name that it dials", what)
-	case o.ServerName != "" && server:
-		return nil, nil, fmt.Errorf("tlsutil: %s: ServerName is for clients", what)
 	}
 	// What the configuration does must not change with the caller's struct.
 	o = new(*o)

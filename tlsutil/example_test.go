@@ -132,7 +132,10 @@ func ExampleConfirm() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_, err = tlsutil.Confirm(ctx, conn)
+	confirmed, err := tlsutil.Confirm(ctx, conn)
+	if err == nil {
+		defer confirmed.Close() // and from here on it takes the place of conn
+	}
 	fmt.Println(errors.Is(err, tlsutil.ErrNoClientCert))
 	// Output: true
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 )
@@ -20,8 +19,7 @@ type judge struct {
 	// unverified says that crypto/tls has not verified even a full handshake.
 	unverified bool
 
-	// addr is where the other end is. If address is nil, that does not count.
-	addr    netip.Addr
+	// address judges where the other end is. If nil, that does not count.
 	address func(leaf *x509.Certificate) error
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 )
 
@@ -54,15 +55,14 @@ func (s *mutualServer) build(m *Material, hello *tls.ClientHelloInfo) *tls.Confi
 	j := &judge{options: s.options, roots: m.Roots, usage: x509.ExtKeyUsageClientAuth}
 	address := ""
 	if s.options.Address {
-		ctx := context.Background()
+		ctx, addr := context.Background(), netip.Addr{}
 		if hello != nil {
-			ctx = hello.Context()
-			j.addr = remoteAddr(hello.Conn)
+			ctx, addr = hello.Context(), remoteAddr(hello.Conn)
 		}
 		// A client that has moved, with a certificate for where it is now, shall be
 		// judged by that, not by the one in its ticket.
-		address = j.addr.String()
-		j.address = func(leaf *x509.Certificate) error { return s.options.checkAddress(ctx, j.addr, leaf) }
+		address = addr.String()
+		j.address = func(leaf *x509.Certificate) error { return s.options.checkAddress(ctx, addr, leaf) }
 	}
 	config.VerifyConnection = j.verify
 	s.tickets.bind(config, func(serverName string) [32]byte {

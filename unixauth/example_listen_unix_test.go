@@ -52,11 +52,15 @@ func ExampleActivation() {
 		log.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
+	policy, err := unixauth.NewPolicy(unixauth.Self(), unixauth.Root())
+	if err != nil {
+		log.Fatal(err)
+	}
 	passed, err := unixauth.Activation()
 	if err != nil {
 		log.Fatal(err)
 	}
-	l := &unixauth.Listener{}
+	l := &unixauth.Listener{Policy: policy}
 	if len(passed) > 0 {
 		l.Listener = passed[0].Listener
 	} else if l.Listener, err = unixauth.Listen(filepath.Join(dir, "s"), unixauth.Options{}); err != nil {

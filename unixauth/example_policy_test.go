@@ -49,13 +49,13 @@ func ExampleNewCred() {
 	// uid=1000 gid=100 groups=4,24 true true false
 }
 
-// Rules are combined: here, the operators, and those users of the backup group who are no
-// guests.
+// Rules are combined: here, the operators, and those of the backup group who are in the
+// group of users as well, or root.
 func ExampleRule() {
 	const operators, backup, users = 37, 34, 100
 	policy, err := unixauth.NewPolicy(
 		unixauth.GIDs(operators),
-		unixauth.All(unixauth.GIDs(backup), unixauth.Any(unixauth.GIDs(users), unixauth.Self())),
+		unixauth.All(unixauth.GIDs(backup), unixauth.Any(unixauth.GIDs(users), unixauth.Root())),
 	)
 	if err != nil {
 		log.Fatal(err)

@@ -64,18 +64,20 @@ func TestListenPathOf107Bytes(t *testing.T) {
 // umaskChild prints the modes that sockets get under some umasks, and which is the umask
 // after it.
 func umaskChild(args []string) error {
+	path, user, group := args[0], args[1], args[2]
 	for _, umask := range []int{0o000, 0o022, 0o077, 0o777} {
 		for _, mode := range []fs.FileMode{0, 0o600, 0o660, 0o666, 0o777} {
 			syscall.Umask(umask)
-			l, err := unixauth.Listen(args[0], unixauth.Options{Mode: mode})
+			l, err := unixauth.Listen(path, unixauth.Options{Mode: mode, User: user, Group: group})
 			if err != nil {
 				return err
 			}
-			info, err := os.Lstat(args[0])
+			info, err := os.Lstat(path)
 			if err != nil {
 				return err
 			}
-			fmt.Printf("%03o %03o: %03o %03o\n", umask, mode, info.Mode().Perm(), syscall.Umask(0))
+			s := info.Sys().(*syscall.Stat_t)
+			fmt.Printf("%03o %03o: %03o %d %d %03o\n", umask, mode, info.Mode().Perm(), s.Uid, s.Gid, syscall.Umask(0))
 			if err := l.Close(); err != nil {
 				return err
 			}
@@ -84,12 +86,18 @@ func umaskChild(args []string) error {
 	return nil
 }
 
-func TestListenUnderUmasks(t *testing.T) {
-	c := start(t, "umask", nil, socketPath(t))
+func TestListenUnderUmasks(t *testing.T) { testUmasks(t, os.Geteuid(), os.Getegid()) }
+
+// testUmasks checks that mode, owner and group are those that are asked for, whatever the
+// umask, which stays as it is.
+func testUmasks(t *testing.T, uid, gid int) {
+	t.Helper()
+	c := start(t, "umask", nil, socketPath(t), strconv.Itoa(uid), strconv.Itoa(gid))
 	for _, umask := range []string{"000", "022", "077", "777"} {
 		for _, modes := range []string{"000: 600", "600: 600", "660: 660", "666: 666", "777: 777"} {
-			if got, want := c.line(t), umask+" "+modes+" "+umask; got != want {
-				t.Errorf("umask and mode: %s, want %s", got, want)
+			want := fmt.Sprintf("%s %s %d %d %s", umask, modes, uid, gid, umask)
+			if got := c.line(t); got != want {
+				t.Errorf("umask, mode and owner: %s, want %s", got, want)
 			}
 		}
 	}

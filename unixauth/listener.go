@@ -9,7 +9,7 @@ import (
 )
 
 // Listener is a net.Listener that hands out only the connections of peers whom its policy
-// allows. It is used where another listener would be: by [http.Server.Serve], by a gRPC
+// allows. It is used where another listener would be: by [net/http.Server.Serve], by a gRPC
 // server, or in an accept loop.
 //
 // The exported fields must not be changed after the first call to Accept. Its methods

@@ -139,6 +139,11 @@ func hammerListens(t *testing.T, mode string) (in, refused int) {
 	return in, refused
 }
 
+func TestRootListenOwnerUnderUmasks(t *testing.T) {
+	interop.Root(t)
+	testUmasks(t, 71002, 71003)
+}
+
 func TestRootListenOwner(t *testing.T) {
 	interop.Root(t)
 	path := filepath.Join(publicFolder(t), "s")

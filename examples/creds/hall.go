@@ -38,12 +38,12 @@ func (h *hall) Accept() (net.Conn, error) {
 }
 
 // turnAway tells a peer why its connection ends. A new connection has room for that, so
-// that this does not wait, and a peer that is gone already misses nothing.
+// that this does not wait.
 func turnAway(peer *unixauth.Conn) {
-	_, _ = io.WriteString(peer, "Too many connections\n")
+	_, _ = io.WriteString(peer, "Too many connections\n") // a peer that is gone misses nothing
 	// With data unread the end would be an error for the peer.
-	_ = peer.CloseRead()
-	_, _ = io.Copy(io.Discard, peer)
+	_ = peer.CloseRead()             // fails if the peer is gone
+	_, _ = io.Copy(io.Discard, peer) // ends at once, as nothing is added any more
 	peer.Close()
 }
 

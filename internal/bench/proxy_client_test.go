@@ -53,7 +53,20 @@ func (c *child) obeyProxy(o *order, a *answer) error {
 // numbers, how many bytes follow, and how many are to come back. Both ways they are
 // the content of a chunk again and again, which the receiver compares.
 type backend struct {
-	active atomic.Int64 // connections
+	mu      sync.Mutex
+	active  int           // connections
+	changed chan struct{} // closed when active changes; nil if nobody waits
+}
+
+// add changes how many connections are open.
+func (s *backend) add(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.active += n
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
 }
 
 const transferHeader = 16
@@ -71,9 +84,9 @@ func (s *backend) listen(o *order, a *answer) error {
 			if err != nil {
 				return err
 			}
-			s.active.Add(1)
+			s.add(1)
 			go func() {
-				defer s.active.Add(-1)
+				defer s.add(-1)
 				defer conn.Close()
 				if err := s.serve(conn); err != nil && !errors.Is(err, unix.ECONNRESET) {
 					fmt.Fprintln(os.Stderr, "backend", err)
@@ -104,13 +117,29 @@ func (s *backend) serve(conn net.Conn) error {
 
 // settle waits until so many connections are open.
 func (s *backend) settle(count int) error {
-	for end := time.Now().Add(patience * time.Millisecond); s.active.Load() != int64(count); {
-		if time.Now().After(end) {
-			return fmt.Errorf("%d connections are open, want %d", s.active.Load(), count)
+	late := time.NewTimer(patience * time.Millisecond)
+	defer late.Stop()
+	for {
+		active, changed := s.watch()
+		if active == count {
+			return nil
 		}
-		time.Sleep(time.Millisecond)
+		select {
+		case <-changed:
+		case <-late.C:
+			return fmt.Errorf("%d connections are open, want %d", active, count)
+		}
 	}
-	return nil
+}
+
+// watch returns how many connections are open, and what is closed when that changes.
+func (s *backend) watch() (active int, changed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.active, s.changed
 }
 
 // send sends so many bytes, but for those that were sent before.
