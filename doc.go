@@ -12,6 +12,8 @@
 //     noticing dead ones, and asking services whether they answer
 //   - [github.com/netparts/netparts/unixauth]: Unix sockets that know who is at
 //     the other end, and let in only those who are allowed
+//   - [github.com/netparts/netparts/httpmw]: net/http middleware without the usual
+//     holes, and a server with limits that hold
 //   - [github.com/netparts/netparts/tlsutil]: TLS configurations that say who may
 //     be at the other end, and the certificates for them
 //
