@@ -59,6 +59,7 @@ var stations = []struct {
 	{"echo", passEcho},
 	{"heartbeat", passHeartbeat},
 	{"proxy", passProxy},
+	{"httpmw", passHTTPMW},
 	{"tlsutil", passTLSUtil},
 	{"unixauth", passUnixauth},
 }

@@ -228,7 +228,7 @@ func TestFileThatShrinks(t *testing.T) {
 	}
 }
 
-// The stations of unixauth and tlsutil tell what was agreed on.
+// The stations of httpmw, tlsutil and unixauth tell what was agreed on.
 func TestWhatTheStationsSay(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, []byte("contents"), 0o600); err != nil {
@@ -243,6 +243,7 @@ func TestWhatTheStationsSay(t *testing.T) {
 		socket = "\nunixauth  not sent, because this system has no peer credentials, 8 bytes, "
 	}
 	for _, want := range []string{
+		"\nhttpmw    downloaded over h2c through 6 middleware, 2 requests observed, 8 bytes, ",
 		"\ntlsutil   mutual TLS 1.3 with X25519MLKEM768, the client's address in its certificate, 8 bytes, ",
 		socket,
 	} {

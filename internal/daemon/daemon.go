@@ -28,7 +28,7 @@ type Daemon struct {
 }
 
 // Start runs a program and reads its first line, which must be "listening on
-// NETWORK ADDR".
+// NETWORK ADDR", or "listening on NETWORK://ADDR" for http and https.
 func Start(t *testing.T, run Run, network string, args ...string) *Daemon {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -45,8 +45,12 @@ func Start(t *testing.T, run Run, network string, args ...string) *Daemon {
 // FirstLine returns the address in the first line of a program's output.
 func FirstLine(t *testing.T, stdout io.Reader, network string) string {
 	t.Helper()
+	separator := " "
+	if network == "http" || network == "https" {
+		separator = "://" // so that it is a URL
+	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
-	addr, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "listening on "+network+" ")
+	addr, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "listening on "+network+separator)
 	if err != nil || !ok {
 		t.Fatalf("first line %q, %v", line, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/netparts/netparts/internal/daemon"
@@ -22,5 +23,15 @@ func TestDaemon(t *testing.T) {
 	d.End(t)
 	if s := d.Stderr.String(); s != "bye" {
 		t.Errorf("Stderr = %q", s)
+	}
+}
+
+// The first line of a program that speaks HTTP is a URL.
+func TestFirstLineOfHTTP(t *testing.T) {
+	for _, scheme := range []string{"http", "https"} {
+		line := strings.NewReader("listening on " + scheme + "://127.0.0.1:80\n")
+		if addr := daemon.FirstLine(t, line, scheme); addr != "127.0.0.1:80" {
+			t.Errorf("FirstLine = %q", addr)
+		}
 	}
 }
