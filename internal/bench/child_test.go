@@ -87,7 +87,7 @@ func becomeUser() error {
 // An order is what a child is told to do, by a line of JSON on its standard
 // input. It answers each with an answer, and ends with the input.
 type order struct {
-	Do      string // "use", or an order of obeyTFTP, obeyEcho, obeyHeartbeat or obeyProxy
+	Do      string // "use", or an order of obeyTFTP, obeyEcho, obeyHeartbeat, obeyProxy or obeyHTTP
 	Kind    string // of server or client
 	Size    int    // bytes of the file, of a request or of a datagram
 	Collect bool   // garbage, before the use is told
@@ -104,6 +104,8 @@ type order struct {
 	Network  string
 	Bytes    int  // of a stream
 	Coalesce bool // datagrams
+
+	Handler string // of HTTP servers
 }
 
 // An answer is what a child says after an order.
@@ -156,6 +158,7 @@ type child struct {
 	echo  echoClient
 	pairs *pairs
 	proxy proxyChild
+	http  map[string]*httpLoad // by the address of the server
 }
 
 func runChild(name string) error {
@@ -209,6 +212,8 @@ func (c *child) obey(o *order, a *answer) error {
 		return c.obeyHeartbeat(o, a)
 	case strings.HasPrefix(o.Do, "proxy-"):
 		return c.obeyProxy(o, a)
+	case strings.HasPrefix(o.Do, "httpmw-"):
+		return c.obeyHTTP(o, a)
 	}
 	return c.obeyTFTP(o, a)
 }
