@@ -33,7 +33,7 @@
 // and the window begins anew there. Packets that come twice cause no others to
 // (the Sorcerer's Apprentice Syndrome), and who sends from a strange port gets an
 // ERROR and changes nothing. The receiver of a file stays for as long as Timeout to
-// repeat its last ACK.
+// repeat its last ACK, also if the option timeout is shorter.
 //
 // # Limits
 //

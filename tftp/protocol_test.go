@@ -418,6 +418,26 @@ func TestTimeoutOption(t *testing.T) {
 	})
 }
 
+// Atftp asks for a time-out of a second, and itself waits five before it sends the last block
+// again: without the ACK that was lost it took the upload for failed.
+func TestLastAckOutlastsTheTimeoutOption(t *testing.T) {
+	withServer(t, func(t *testing.T, p *path) {
+		var s store
+		p.server.Create = func(context.Context, *tftp.Request) (tftp.Upload, error) { return &s, nil }
+		p.serve(t, func() {
+			g := p.guest(t, 2000)
+			g.request(write + "timeout\x001\x00")
+			g.expect("OACK [{timeout 1}]")
+			g.send(data(1, 10))
+			g.expect("ACK 1")
+			time.Sleep(5 * time.Second)
+			g.send(data(1, 10))
+			g.expect("ACK 1")
+		})
+		p.noFailures(t)
+	})
+}
+
 // A client that only asks for the size is no failure.
 func TestSizeProbe(t *testing.T) {
 	withServer(t, func(t *testing.T, p *path) {

@@ -138,7 +138,9 @@ func (t *transfer) run() {
 }
 
 // mayDally takes one of the places for dallying, and returns for how long that may
-// be. A server that shuts down has not as much time.
+// be. The option timeout does not make that shorter: atftp asks for a second, and itself
+// waits five before it sends the last block again. A server that shuts down has not as much
+// time.
 func (t *transfer) mayDally() time.Duration {
 	s := t.listener.server
 	s.mu.Lock()
@@ -151,7 +153,7 @@ func (t *transfer) mayDally() time.Duration {
 	if s.closing {
 		return min(t.trip.most, 4*t.trip.timeout)
 	}
-	return t.trip.most
+	return max(t.trip.most, s.timeout())
 }
 
 // finish reports the transfer.
