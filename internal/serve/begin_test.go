@@ -29,24 +29,30 @@ func TestBegin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := start(t, serve.Config{Begin: echoLater, MaxConns: 1})
 		first, second := s.dial("192.0.2.1:7"), s.dial("192.0.2.1:7")
-		second.Write([]byte("later"))
-		shut := make(chan struct{})
 		synctest.Wait()
 		first.Write([]byte("hello"))
-		for _, c := range []net.Conn{first, second} {
-			want := "hello"
-			if c == second {
-				want = "later"
-				go func() {
-					defer close(shut)
-					s.shutdown()
-				}()
-			}
-			if got, err := io.ReadAll(c); err != nil || string(got) != want {
-				t.Errorf("read %q, %v, want %q", got, err, want)
-			}
-			c.Close()
+		if got, err := io.ReadAll(first); err != nil || string(got) != "hello" {
+			t.Errorf("read %q, %v", got, err)
 		}
+		first.Close()
+		synctest.Wait() // the second has its turn
+
+		shut := make(chan struct{})
+		go func() {
+			defer close(shut)
+			s.shutdown()
+		}()
+		synctest.Wait()
+		select {
+		case <-shut:
+			t.Error("Shutdown does not wait for it")
+		default:
+		}
+		second.Write([]byte("later"))
+		if got, err := io.ReadAll(second); err != nil || string(got) != "later" {
+			t.Errorf("read %q, %v", got, err)
+		}
+		second.Close()
 		<-shut
 	})
 }
