@@ -300,6 +300,25 @@ func TestUploadsThatGoWrong(t *testing.T) {
 	})
 }
 
+// Without the first block the answer is ACK 0 (RFC 7440 section 4), and no OACK again, which
+// atftp takes for the ACK of its whole window.
+func TestFirstBlockOfAnUploadIsLost(t *testing.T) {
+	withServer(t, func(t *testing.T, p *path) {
+		var s store
+		p.server.Create = func(context.Context, *tftp.Request) (tftp.Upload, error) { return &s, nil }
+		p.serve(t, func() {
+			g := p.guest(t, 2000)
+			g.request(write + "windowsize\x004\x00")
+			g.expect("OACK [{windowsize 4}]")
+			g.send(data(2, 512), data(3, 512), data(4, 512))
+			g.expect("ACK 0")
+			g.send(data(1, 512), data(2, 512), data(3, 10))
+			g.expect("ACK 3")
+		})
+		p.noFailures(t)
+	})
+}
+
 // A block that is longer than agreed ends the upload.
 func TestOverlongBlock(t *testing.T) {
 	withServer(t, func(t *testing.T, p *path) {

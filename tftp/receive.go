@@ -22,6 +22,7 @@ type receiver struct {
 	received int64        // all up to this block are here
 	bytes    int64
 	inWindow int    // blocks in order since the last ACK
+	agreed   bool   // the peer sends blocks: an OACK need not be sent again
 	seen     uint16 // the block that came last, in order or not
 	told     bool   // the sender was told of a gap, and has not gone back yet
 	owed     bool   // blocks came again, and nothing new since
@@ -105,6 +106,7 @@ func (r *receiver) take(p []byte) error {
 		return nil
 	}
 	block, payload := binary.BigEndian.Uint16(p[2:]), p[headerSize:]
+	r.agreed = true
 	if len(payload) > r.size {
 		return errLocal(CodeIllegal, "tftp: block of %d bytes, more than the agreed %d", len(payload), r.size)
 	}
@@ -179,7 +181,7 @@ func (r *receiver) acknowledge() error {
 func (r *receiver) sendAnswer() error {
 	r.inWindow = 0
 	r.owed = false
-	if r.received > 0 {
+	if r.received > 0 || r.agreed {
 		r.answer = appendHeader(r.ack[:0], OpAck, uint16(r.received))
 	}
 	return r.link.send(r.answer, len(r.answer))
