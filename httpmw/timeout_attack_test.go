@@ -133,6 +133,20 @@ func TestTimeoutCutsIdentityWithAReset(t *testing.T) {
 	})
 }
 
+// timeoutEnded checks, a minute of the bubble later, that a handler ended in time.
+func timeoutEnded(t *testing.T, ended <-chan time.Duration) {
+	t.Helper()
+	time.Sleep(time.Minute)
+	select {
+	case took := <-ended:
+		if took > 10*time.Second {
+			t.Errorf("it ended after %v", took)
+		}
+	default:
+		t.Error("a minute later it has not ended")
+	}
+}
+
 // What is left in buffers must not wait for a client that reads nothing, whether the handler
 // writes just then or not.
 func TestTimeoutCutsAStalledClientBetweenWrites(t *testing.T) {
@@ -153,15 +167,7 @@ func TestTimeoutCutsAStalledClientBetweenWrites(t *testing.T) {
 		conn := s.dial()
 		defer conn.Close()
 		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-		time.Sleep(time.Minute)
-		select {
-		case took := <-ended:
-			if took > 10*time.Second {
-				t.Errorf("it ended after %v", took)
-			}
-		default:
-			t.Error("a minute later it has not ended")
-		}
+		timeoutEnded(t, ended)
 	})
 }
 
@@ -184,15 +190,7 @@ func TestTimeoutAnswersAStalledClient(t *testing.T) {
 		conn := s.dial()
 		defer conn.Close()
 		io.WriteString(conn, "GET /long HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-		time.Sleep(time.Minute)
-		select {
-		case took := <-ended:
-			if took > 10*time.Second {
-				t.Errorf("it ended after %v", took)
-			}
-		default:
-			t.Error("a minute later it has not ended")
-		}
+		timeoutEnded(t, ended)
 	})
 }
 
@@ -217,15 +215,7 @@ func TestTimeoutInterruptsLeaveToContinue(t *testing.T) {
 		defer conn.Close()
 		io.WriteString(conn, "GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n"+
 			"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
-		time.Sleep(time.Minute)
-		select {
-		case took := <-ended:
-			if took > 10*time.Second {
-				t.Errorf("it ended after %v", took)
-			}
-		default:
-			t.Error("a minute later it has not ended")
-		}
+		timeoutEnded(t, ended)
 	})
 }
 
