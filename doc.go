@@ -16,6 +16,8 @@
 //     holes, and a server with limits that hold
 //   - [github.com/netparts/netparts/tlsutil]: TLS configurations that say who may
 //     be at the other end, and the certificates for them
+//   - [github.com/netparts/netparts/housework]: a list of chores, in files of three
+//     formats, in memory, and for others over gRPC
 //
 // The parts do not import each other. Each is configured by exported fields
 // whose zero values work, reports errors that map to those of the standard library,
