@@ -62,6 +62,7 @@ var stations = []struct {
 	{"httpmw", passHTTPMW},
 	{"tlsutil", passTLSUtil},
 	{"unixauth", passUnixauth},
+	{"housework", passHousework},
 }
 
 // run is the program: it returns the exit status.

@@ -228,7 +228,7 @@ func TestFileThatShrinks(t *testing.T) {
 	}
 }
 
-// The stations of httpmw, tlsutil and unixauth tell what was agreed on.
+// The stations tell what was agreed on.
 func TestWhatTheStationsSay(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, []byte("contents"), 0o600); err != nil {
@@ -246,6 +246,7 @@ func TestWhatTheStationsSay(t *testing.T) {
 		"\nhttpmw    downloaded over h2c through 6 middleware, 2 requests observed, 8 bytes, ",
 		"\ntlsutil   mutual TLS 1.3 with X25519MLKEM768, the client's address in its certificate, 8 bytes, ",
 		socket,
+		"\nhousework 1 chores in 3 calls of gRPC over mutual TLS, 8 bytes, ",
 	} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("%q is not in\n%s", want, stdout)
@@ -340,6 +341,24 @@ func TestStationsThatCannotPass(t *testing.T) {
 		f := file{path: path, name: "file", size: 8 << 20}
 		if got, err := s.pass(over, f); err == nil && got.size > f.size {
 			t.Errorf("%s: %d bytes of %d arrived", s.part, got.size, f.size)
+		}
+	}
+}
+
+// A file that is longer than a list goes through several, whatever is left for the last.
+func TestSeveralLists(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	for _, size := range []int{4999, 5000, 5001} {
+		contents := make([]byte, size)
+		for i := range contents {
+			contents[i] = byte(rand.Uint32())
+		}
+		if err := os.WriteFile(path, contents, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := throughLists(t.Context(), file{path: path}, 1000)
+		if err != nil || got.size != int64(size) || got.sum != sha256.Sum256(contents) {
+			t.Errorf("of %d bytes: %+v, %v", size, got, err)
 		}
 	}
 }
