@@ -87,7 +87,7 @@ func becomeUser() error {
 // An order is what a child is told to do, by a line of JSON on its standard
 // input. It answers each with an answer, and ends with the input.
 type order struct {
-	Do      string // "use", or an order of obeyTFTP, obeyEcho, obeyHeartbeat, obeyProxy or obeyHTTP
+	Do      string // "use", or an order of obeyTFTP, obeyEcho, obeyHeartbeat, obeyProxy, obeyHTTP or obeyHousework
 	Kind    string // of server or client
 	Size    int    // bytes of the file, of a request or of a datagram
 	Collect bool   // garbage, before the use is told
@@ -159,6 +159,8 @@ type child struct {
 	pairs *pairs
 	proxy proxyChild
 	http  map[string]*httpLoad // by the address of the server
+
+	chores choreChild
 }
 
 func runChild(name string) error {
@@ -214,6 +216,8 @@ func (c *child) obey(o *order, a *answer) error {
 		return c.obeyProxy(o, a)
 	case strings.HasPrefix(o.Do, "httpmw-"):
 		return c.obeyHTTP(o, a)
+	case strings.HasPrefix(o.Do, "housework-"):
+		return c.obeyHousework(o, a)
 	}
 	return c.obeyTFTP(o, a)
 }

@@ -13,7 +13,7 @@ import (
 
 // The figures of the library's documentation are made by
 //
-//	NETPARTS_BENCH=full go test -run='^$' -bench='TFTP|Echo|Heartbeat|Proxy|HTTPMW' -benchtime=9x -timeout=2h
+//	NETPARTS_BENCH=full go test -run='^$' -bench='TFTP|Echo|Heartbeat|Proxy|HTTPMW|Housework' -benchtime=9x -timeout=2h
 //
 // where each of 9 rounds lets all kinds of servers and clients do the same work
 // once, each server and the clients in a process of its own, over the loopback
