@@ -178,3 +178,17 @@ func TestListenAndServeTLS(t *testing.T) {
 		t.Errorf("without a certificate: %v", err)
 	}
 }
+
+// TLS needs a stream and nothing else of what is below it: over a Unix socket the same server
+// echoes the same bytes.
+func TestTLSOverAnyStream(t *testing.T) {
+	serverTLS, clientTLS := certificate()
+	for _, network := range []string{"tcp", "unix"} {
+		l, err := tls.Listen(network, address(t, network), serverTLS)
+		must(t, err)
+		var server echo.Server
+		run(t, &server, func() error { return server.Serve(l) })
+		conn, err := tls.Dial(network, l.Addr().String(), clientTLS)
+		wantWholeEcho(t, soon(t, conn, err), pattern(100_000))
+	}
+}

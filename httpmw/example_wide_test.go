@@ -26,7 +26,7 @@ func ExampleWideEvent() {
 			return a
 		},
 	}))
-	opts := &httpmw.WideEventOptions{Message: "example wide event"}
+	opts := &httpmw.WideEventOptions{Message: "answered"}
 	handler := httpmw.WideEvent(logger, opts)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if _, err := io.WriteString(w, "Hello!"); err != nil {
 			return // the record says so
@@ -38,7 +38,7 @@ func ExampleWideEvent() {
 	r.Header.Set("User-Agent", "Go-http-client/1.1")
 	handler.ServeHTTP(httptest.NewRecorder(), r)
 	// Output:
-	// {"level":"INFO","msg":"example wide event","status_code":200,"response_length":6,"content_length":0,"method":"GET","proto":"HTTP/1.1","remote_addr":"127.0.0.1","uri":"/test","user_agent":"Go-http-client/1.1"}
+	// {"level":"INFO","msg":"answered","status_code":200,"response_length":6,"content_length":0,"method":"GET","proto":"HTTP/1.1","remote_addr":"127.0.0.1","uri":"/test","user_agent":"Go-http-client/1.1"}
 }
 
 // Of a query, the record has what the options name. Tokens are not among it.
