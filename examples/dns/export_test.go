@@ -1,0 +1,4 @@
+package dns
+
+// Parse takes an answer to a question.
+var Parse = parse

@@ -1,0 +1,4 @@
+package sockets
+
+// SearchMTU is the search without a network.
+var SearchMTU = search
