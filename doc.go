@@ -25,5 +25,7 @@
 // does not do. Its Example tests are its manual.
 //
 // The programs under examples use several parts together; examples/tour takes one
-// file through all of them.
+// file through all of them. The file examples/README.md is a path for those who learn
+// network programming: a row for each listing of a book, with what shows it here and
+// the command that runs it.
 package netparts

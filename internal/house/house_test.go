@@ -23,6 +23,7 @@ type folder struct {
 	path        string // from the root, with slashes
 	nested      bool   // in a module of its own
 	code, tests []*ast.File
+	files       map[string]*ast.File // all, those that are generated too, by name
 }
 
 // public reports whether users can import the folder, and expect a manual.
@@ -35,9 +36,22 @@ func (f folder) public() bool {
 // modules included.
 func goFolders(t *testing.T, fset *token.FileSet) []folder {
 	t.Helper()
+	folders, err := parseFolders(os.DirFS(root), root, fset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(folders) == 0 {
+		t.Fatal("no Go files found")
+	}
+	return slices.SortedFunc(maps.Values(folders), func(a, b folder) int { return strings.Compare(a.path, b.path) })
+}
+
+// parseFolders parses every Go file of a tree, and returns its folders by their
+// paths. Positions begin with place.
+func parseFolders(fsys fs.FS, place string, fset *token.FileSet) (map[string]folder, error) {
 	folders := make(map[string]folder)
 	var modules []string // the folders of nested ones
-	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -50,31 +64,38 @@ func goFolders(t *testing.T, fset *token.FileSet) []folder {
 		if d.IsDir() || !strings.HasSuffix(name, ".go") {
 			return nil
 		}
-		file, err := parser.ParseFile(fset, filepath.Join(root, name), nil, parser.ParseComments)
+		src, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return err
+		}
+		file, err := parser.ParseFile(fset, filepath.Join(place, name), src, parser.ParseComments)
 		if err != nil {
 			return err
 		}
 		f := folders[path.Dir(name)]
-		f.path = path.Dir(name)
-		if strings.HasSuffix(name, "_test.go") {
-			f.tests = append(f.tests, file)
-		} else if !ast.IsGenerated(file) {
-			f.code = append(f.code, file)
+		if f.files == nil {
+			f.path, f.files = path.Dir(name), make(map[string]*ast.File)
 		}
+		f.add(path.Base(name), file)
 		folders[f.path] = f
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(folders) == 0 {
-		t.Fatal("no Go files found")
-	}
 	for name, f := range folders {
 		f.nested = slices.ContainsFunc(modules, func(m string) bool { return strings.HasPrefix(name+"/", m) })
 		folders[name] = f
 	}
-	return slices.SortedFunc(maps.Values(folders), func(a, b folder) int { return strings.Compare(a.path, b.path) })
+	return folders, err
+}
+
+// add sorts a file in.
+func (f *folder) add(name string, file *ast.File) {
+	f.files[name] = file
+	switch {
+	case strings.HasSuffix(name, "_test.go"):
+		f.tests = append(f.tests, file)
+	case !ast.IsGenerated(file):
+		f.code = append(f.code, file)
+	}
 }
 
 // parts returns the packages of the library, such as "tlv".
