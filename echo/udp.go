@@ -21,7 +21,8 @@ const (
 )
 
 // A udp echoes the datagrams of a UDP socket: what one system call reads another
-// one sends, and a run of datagrams that the kernel joined it splits again.
+// one sends. A run of datagrams that the kernel joined it splits again, and those
+// that one peer has sent in a row leave as a run.
 type udp struct {
 	*tally
 	reader  *udpio.Reader

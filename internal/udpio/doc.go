@@ -20,8 +20,8 @@
 //	}
 //
 // On Linux, a [*net.UDPConn] is read by recvmmsg and written by sendmmsg, and
-// the kernel splits what is sent (UDP_SEGMENT) and joins what is received
-// (UDP_GRO). What a kernel or a path does not support is noticed and done
+// the kernel splits what is sent (UDP_SEGMENT), also when it is datagrams in a
+// row to one peer, and joins what is received (UDP_GRO). What a kernel or a path does not support is noticed and done
 // without, and no datagram is sent twice on the way. Buffers are shared: a
 // Reader that waits holds none.
 //

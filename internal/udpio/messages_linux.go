@@ -11,25 +11,30 @@ import (
 )
 
 // A scatter is a WriteAll that is under way: messages that each have an address
-// and a control of their own, which one system call sends.
+// and a control of their own, which one system call sends. Datagrams in a row that
+// go the same way are one message to the kernel, which splits it: they pass most of
+// its layers as one.
 type scatter struct {
 	*Writer
 	todo []Message
 
 	msgs     [maxMessages]unix.Mmsghdr
+	joined   [maxMessages]int // how many of todo each of msgs is
 	iovs     [maxMessages]unix.Iovec
 	names    [maxMessages]sockaddr
 	controls [maxMessages]control
 	used     int // how many of iovs point into messages
 	try      func(fd uintptr) bool
+
+	apart   bool       // nothing is joined any more
+	refused unix.Errno // why the kernel would not split, until it is clear that it was that
+	size    int        // of the datagrams that it would not make
 }
 
 var scatters = sync.Pool{New: func() any {
 	o := new(scatter)
 	for i := range o.msgs {
 		m := &o.msgs[i].Hdr
-		m.Iov = &o.iovs[i]
-		m.SetIovlen(1)
 		m.Control = (*byte)(unsafe.Pointer(&o.controls[i].b))
 	}
 	o.try = o.run
@@ -42,6 +47,7 @@ func (w *Writer) writeMessages(ms []Message) (first error) {
 	o := scatters.Get().(*scatter)
 	defer scatters.Put(o)
 	o.Writer, o.todo, o.used = w, ms, 0
+	o.apart, o.refused = false, 0
 	for len(o.todo) > 0 {
 		if err := w.sock.raw.Write(o.try); err != nil {
 			if e, ok := errors.AsType[*net.OpError](err); ok {
@@ -80,17 +86,31 @@ func (o *scatter) run(fd uintptr) bool {
 			return true
 		}
 		sent, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&o.msgs[0])), uintptr(n), unix.MSG_DONTWAIT, 0, 0)
-		switch errno {
-		case 0:
-			o.todo = o.todo[sent:]
-		case unix.EINTR:
-		case unix.EAGAIN:
+		switch {
+		case errno == 0:
+			o.learn()
+			for _, k := range o.joined[:sent] {
+				o.todo = o.todo[k:]
+			}
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN:
 			return false
+		case o.joined[0] > 1 && refusal(errno):
+			o.apart, o.refused, o.size = true, errno, len(o.todo[0].Data)
 		default:
+			o.refused = 0 // the datagram does not go alone either
 			return true
 		}
 	}
 	return true
+}
+
+// learn remembers a refusal when the datagram that it was about went alone.
+func (o *scatter) learn() {
+	if o.refused != 0 {
+		o.sock.refuses(o.size, o.refused)
+		o.refused = 0
+	}
 }
 
 // fill makes messages of what is left, up to one that needs more care, and returns
@@ -101,17 +121,19 @@ func (o *scatter) fill(fd int) int {
 			return 0 // Write reports it
 		}
 	}
-	n := 0
-	for n < min(len(o.todo), maxMessages) && o.set(n, &o.todo[n], fd) {
+	n, used := 0, 0
+	for used < min(len(o.todo), maxMessages) && o.set(n, used, fd) {
+		used += o.joined[n]
 		n++
 	}
-	o.used = max(o.used, n)
+	o.used = max(o.used, used)
 	return n
 }
 
-// set makes message i of m. It reports false if that is for Write to do: where
-// m is an error, or too much for one message.
-func (o *scatter) set(i int, m *Message, fd int) bool {
+// set makes message i of what is left from at on. It reports false if that is for
+// Write to do: where it is an error, or too much for one message.
+func (o *scatter) set(i, at, fd int) bool {
+	m := &o.todo[at]
 	to := unmap(m.To)
 	if !to.IsValid() {
 		return false
@@ -135,14 +157,48 @@ func (o *scatter) set(i int, m *Message, fd int) bool {
 			return false
 		}
 	}
+	o.joined[i] = 1
 	if m.Size > 0 && len(m.Data) > m.Size {
 		if !o.sock.splits(fd, m.Size) || len(m.Data) > segmentLimit(to.Addr(), m.Size) {
 			return false
 		}
 		c.addSegment(m.Size)
+	} else if o.joined[i] = o.alike(o.todo[at:min(len(o.todo), maxMessages)], fd); o.joined[i] > 1 {
+		c.addSegment(len(m.Data))
 	}
-	o.iovs[i].Base = unsafe.SliceData(m.Data)
-	o.iovs[i].SetLen(len(m.Data))
+	for k := range o.joined[i] {
+		b := o.todo[at+k].Data
+		o.iovs[at+k].Base = unsafe.SliceData(b)
+		o.iovs[at+k].SetLen(len(b))
+	}
+	h.Iov = &o.iovs[at]
+	h.SetIovlen(o.joined[i])
 	h.SetControllen(c.n)
 	return true
+}
+
+// alike returns how many of ms the kernel can split from one message: datagrams of
+// one size, of which the last may be shorter, that go the same way as the first.
+func (o *scatter) alike(ms []Message, fd int) int {
+	first := &ms[0]
+	size := len(first.Data)
+	if o.apart || size == 0 {
+		return 1
+	}
+	most := min(len(ms), segmentLimit(unmap(first.To).Addr(), size)/size)
+	n := 1
+	for n < most {
+		m := &ms[n]
+		if m.To != first.To || m.From != first.From || len(m.Data) == 0 || len(m.Data) > size || m.Size > 0 && m.Size < len(m.Data) {
+			break
+		}
+		n++
+		if len(m.Data) < size {
+			break
+		}
+	}
+	if n > 1 && !o.sock.splits(fd, size) {
+		return 1
+	}
+	return n
 }

@@ -164,17 +164,22 @@ func refusal(errno unix.Errno) bool {
 // learn remembers a refusal once a datagram went another way: what is wrong
 // with the address or with all datagrams is no refusal.
 func (o *sending) learn() {
-	switch o.refused {
-	case 0:
-		return
+	if o.refused != 0 {
+		o.sock.refuses(o.size, o.refused)
+		o.refused = 0
+	}
+}
+
+// refuses remembers that the kernel does not make datagrams of a size.
+func (s *sender) refuses(size int, why unix.Errno) {
+	switch why {
 	case unix.EINVAL, unix.EMSGSIZE:
-		if o.sock.whole == 0 || o.size < o.sock.whole {
-			o.sock.whole = o.size
+		if s.whole == 0 || size < s.whole {
+			s.whole = size
 		}
 	default:
-		o.sock.whole = 1
+		s.whole = 1
 	}
-	o.refused = 0
 }
 
 // begin sets what all messages share.
