@@ -44,7 +44,7 @@ type listener struct {
 	conn      net.PacketConn
 	reader    *udpio.Reader
 	transfers map[tid]*transfer
-	waiting   []*transfer   // those that may give way, oldest first, and others
+	waiting   queue         // of those that may give way
 	lead      chan struct{} // the lead comes back
 	ended     bool          // the loop has, and transfers may go on
 	granted   int           // bytes of the receive buffer, or 0 if not known
@@ -247,16 +247,13 @@ func (l *listener) admit(t *transfer) bool {
 
 // giveWay stops the oldest transfer that has not been answered yet.
 func (l *listener) giveWay() bool {
-	for len(l.waiting) > 0 {
-		t := l.waiting[0]
-		l.waiting = l.waiting[1:]
-		if t.unanswered {
-			t.stop(nil, errGaveWay)
-			t.leave()
-			return true
-		}
+	t := l.waiting.oldest
+	if t == nil {
+		return false
 	}
-	return false
+	t.stop(nil, errGaveWay)
+	t.leave()
+	return true
 }
 
 // refuse answers a request that becomes no transfer.

@@ -8,8 +8,10 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/netparts/netparts/internal/leak"
 	"github.com/netparts/netparts/tftp"
@@ -74,6 +76,51 @@ func TestOpenTransfersAreSmall(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Of a transfer that has ended nothing is kept, also if no other comes after it.
+func TestEndedTransfersAreForgotten(t *testing.T) {
+	file := random(100_000)
+	for _, single := range []bool{false, true} {
+		t.Run(fmt.Sprintf("single=%v", single), func(t *testing.T) {
+			requests := make(chan weak.Pointer[tftp.Request], 10) // each is a part of its transfer
+			open, stored := tftp.Payload(file), make(chan []byte, 1)
+			addr, stop := start(&tftp.Server{
+				Open: func(ctx context.Context, r *tftp.Request) (io.ReadCloser, error) {
+					requests <- weak.Make(r)
+					return open(ctx, r)
+				},
+				Create: func(_ context.Context, r *tftp.Request) (tftp.Upload, error) {
+					requests <- weak.Make(r)
+					return &handedOver{to: stored}, nil
+				},
+				Timeout:    100 * time.Millisecond, // the last ACK of an upload may be repeated for so long
+				SinglePort: single,
+			})
+			defer stop()
+			c := &tftp.Client{Addr: addr}
+			for range cap(requests) / 2 {
+				if stats, err := c.Get(t.Context(), "file", io.Discard); err != nil {
+					t.Fatalf("Get = %+v, %v", stats, err)
+				}
+				if stats, err := c.Put(t.Context(), "file", bytes.NewReader(file)); err != nil {
+					t.Fatalf("Put = %+v, %v", stats, err)
+				}
+				<-stored
+			}
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
+			deadline := time.Now().Add(20 * time.Second)
+			for i := range cap(requests) {
+				for r := <-requests; r.Value() != nil; runtime.GC() {
+					if time.Now().After(deadline) {
+						t.Fatalf("transfer %d is kept", i)
+					}
+				}
+			}
+		})
 	}
 }
 

@@ -33,6 +33,8 @@ type transfer struct {
 	counted    bool // for MaxTransfers
 	dallies    bool // all is done but for the last ACK, maybe
 	unanswered bool
+	older      *transfer     // in the queue of those that are unanswered
+	newer      *transfer     // likewise
 	way        link          // the link of the exchange, once there is one
 	repeat     *transfer     // of the same request, which came again
 	repeated   time.Time     // when it did
@@ -50,16 +52,7 @@ func (t *transfer) enter(count *peerCount) {
 	s.active++
 	s.running++
 	l.transfers[t.id] = t
-	if len(l.waiting) > 2*len(l.transfers)+64 {
-		kept := l.waiting[:0:0]
-		for _, w := range l.waiting {
-			if w.unanswered {
-				kept = append(kept, w)
-			}
-		}
-		l.waiting = kept
-	}
-	l.waiting = append(l.waiting, t)
+	l.waiting.push(t)
 }
 
 // leave ends the counting of the transfer. It is called under the mutex of the
@@ -82,6 +75,7 @@ func (t *transfer) heardOf() {
 	if t.unanswered {
 		t.unanswered = false
 		t.count.unanswered--
+		t.listener.waiting.remove(t)
 	}
 }
 
