@@ -3,12 +3,12 @@ package housework_test
 import (
 	"bytes"
 	"encoding/gob"
-	"encoding/json"
 	"errors"
 	"runtime/metrics"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -26,10 +26,19 @@ func codecAllocated() uint64 {
 // codecFuzz loads data and returns the list, or false if there is none. What it
 // allocates must depend on what is there, and what it loads must survive.
 func codecFuzz(t *testing.T, f housework.Format, data []byte) ([]housework.Chore, bool) {
-	before := codecAllocated()
-	chores, err := f.Load(bytes.NewReader(data))
-	if n, limit := codecAllocated()-before, uint64(100*len(data)+256<<10); n > limit {
-		t.Errorf("%d bytes make Load allocate %d", len(data), n)
+	var chores []housework.Chore
+	var err error
+	limit := uint64(100*len(data) + 256<<10)
+	least := limit + 1
+	// A collection tells of what others have allocated before, so that a figure may be
+	// too large. Not all of some are.
+	for try := 0; try < 4 && least > limit; try++ {
+		before := codecAllocated()
+		chores, err = f.Load(bytes.NewReader(data))
+		least = codecAllocated() - before
+	}
+	if least > limit {
+		t.Errorf("%d bytes make Load allocate %d", len(data), least)
 	}
 	if err != nil {
 		e, ok := errors.AsType[*housework.FormatError](err)
@@ -60,23 +69,24 @@ func codecSeeds(f *testing.F, of housework.Format) {
 
 func FuzzJSON(f *testing.F) {
 	codecSeeds(f, housework.JSON)
-	f.Add([]byte("null"))                                                  // an empty list
-	f.Add([]byte("[null]"))                                                // no chore
-	f.Add([]byte("\n[ {\"complete\":true , \"Complete\":null} ]\t"))       // white space, letters, twice
-	f.Add([]byte(`[{"Due":[{"null":"]"}]}]`))                              // an unknown key
-	f.Add([]byte(`[{"Description":"\ud83d\ude00\ud800"}]`))                // a pair and a half
-	f.Add([]byte(`[{"Description":"\\ud800 null \u0000\""}]`))             // nothing of the kind
-	f.Add([]byte("[{\"Description\":\"\xed\xa0\x80\"}]"))                  // not UTF-8
-	f.Add([]byte("[" + strings.Repeat("{},", 1000) + "{}]"))               // the smallest chores
-	f.Add([]byte("[" + strings.Repeat(`{"RequestID":"r"},`, 99) + "null")) // many, then a fault
+	f.Add([]byte(`[{"Complete":true,"Description":"\u003c\/\u00E9"}] `))    // as Flush writes it, but for an escape
+	f.Add([]byte(`[{"Complete":true,"Description":"a","Complete":false}]`)) // nearly so
+	f.Add([]byte("null"))                                                   // an empty list
+	f.Add([]byte("[null]"))                                                 // no chore
+	f.Add([]byte("\n[ {\"complete\":true , \"Complete\":null} ]\t"))        // white space, letters, twice
+	f.Add([]byte(`[{"Due":[{"null":"]"}]}]`))                               // an unknown key
+	f.Add([]byte(`[{"Description":"\ud83d\ude00\ud800"}]`))                 // a pair and a half
+	f.Add([]byte(`[{"Description":"\\ud800 null \u0000\""}]`))              // nothing of the kind
+	f.Add([]byte("[{\"Description\":\"\xed\xa0\x80\"}]"))                   // not UTF-8
+	f.Add([]byte("[" + strings.Repeat("{},", 1000) + "{}]"))                // the smallest chores
+	f.Add([]byte("[" + strings.Repeat(`{"RequestID":"r"},`, 99) + "null"))  // many, then a fault
 	f.Fuzz(func(t *testing.T, data []byte) {
 		chores, ok := codecFuzz(t, housework.JSON, data)
-		if !ok {
-			return
-		}
-		var want []housework.Chore
-		if err := json.Unmarshal(data, &want); err != nil || !slices.Equal(chores, want) {
-			t.Errorf("Load = %v, encoding/json makes %v, %v", chores, want, err)
+		want, err := strictJSON(string(data))
+		// That package takes other texts than UTF-8, null as a chore, and halves of pairs.
+		lax := !utf8.Valid(data) || bytes.Contains(data, []byte("null")) || bytes.Contains(bytes.ToLower(data), []byte(`\ud`))
+		if (!ok || err != nil || !slices.Equal(chores, want)) && (ok || err == nil && !lax) {
+			t.Errorf("Load = %v, %t, encoding/json makes %v, %v", chores, ok, want, err)
 		}
 	})
 }

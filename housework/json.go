@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -16,6 +18,10 @@ func decodeJSON(data []byte) ([]Chore, error) {
 	}
 	if !utf8.Valid(data) {
 		return nil, JSON.errorf(int64(invalidUTF8(data)), "text is not UTF-8")
+	}
+	if chores, ok := parsePlain(data); ok {
+		shareIDs(chores)
+		return chores, nil
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -66,33 +72,37 @@ func checkJSON(data []byte) error {
 	return nil
 }
 
-// encodeJSON encodes an array on one line, as encoding/json does by default: the book
-// has done that, too.
-//
-// An Encoder writes what it has encoded as a whole, or not at all.
+// encodeJSON encodes an array on one line: the bytes that encoding/json writes by
+// default, as the book has done, without reflection.
 func encodeJSON(w *listWriter, chores []Chore) error {
-	if chores == nil {
-		chores = []Chore{} // rather than null
-	}
-	return json.NewEncoder(&jsonWriter{w, chores}).Encode(chores)
-}
-
-// A jsonWriter writes what an Encoder has made of chores, unless they have text that
-// is not UTF-8: that package escapes what it puts in its place, and nothing else, as
-// \ufffd. So that text is looked at only if that is found, which may also stand in it.
-type jsonWriter struct {
-	w      *listWriter
-	chores []Chore
-}
-
-func (j *jsonWriter) Write(p []byte) (int, error) {
-	if bytes.Contains(p, []byte(`\ufffd`)) {
-		if err := checkTexts(j.chores); err != nil {
-			return 0, err
+	const room = len(`,{"Complete":false,"Description":""}`) + 4 // for some escapes
+	size := len("[]\n")
+	for i := range chores {
+		size += room + len(chores[i].Description)
+		if id := chores[i].RequestID; id != "" {
+			size += len(plainRequestID) + len(id) + 2
 		}
 	}
-	return j.w.Write(p)
+	buffer := jsonBuffers.Get().(*[]byte)
+	defer jsonBuffers.Put(buffer)
+	*buffer = slices.Grow((*buffer)[:0], size)
+	data, ok := append(*buffer, '['), true
+	for i := range chores {
+		if i > 0 {
+			data = append(data, ',')
+		}
+		if data, ok = appendPlain(data, &chores[i]); !ok {
+			return checkTexts(chores) // which says what is wrong
+		}
+	}
+	data = append(data, "]\n"...)
+	*buffer = data // which may have grown
+	_, err := w.Write(data)
+	return err
 }
+
+// jsonBuffers has buffers of lists, *[]byte: a store writes one for each change.
+var jsonBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // shareIDs lets neighbours that have the same request id share its bytes.
 func shareIDs(chores []Chore) {

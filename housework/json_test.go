@@ -3,9 +3,12 @@ package housework_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/netparts/netparts/housework"
 )
@@ -71,6 +74,76 @@ func TestJSONTaken(t *testing.T) {
 				t.Errorf("Load(%s) = %v, want %v", tt.data, got, tt.want)
 			}
 		})
+	}
+}
+
+// Each character is written as encoding/json writes it.
+func TestJSONCharacters(t *testing.T) {
+	var chores []housework.Chore
+	for r := range rune(0x3000) {
+		if text := string(r); r != 0 {
+			chores = append(chores, housework.Chore{Description: text + "a" + text, RequestID: text})
+		}
+	}
+	for _, text := range []string{"\x00", "\ufffd", "\uffff", "\U0001f600", "\u2028\u2029", `\ufffd`} {
+		chores = append(chores, housework.Chore{Complete: true, Description: text})
+	}
+	for i := range chores {
+		var want bytes.Buffer
+		if err := json.NewEncoder(&want).Encode(chores[i : i+1]); err != nil {
+			t.Fatal(err)
+		}
+		if got := codecFlush(t, housework.JSON, chores[i:i+1]); !bytes.Equal(got, want.Bytes()) {
+			t.Errorf("Flush writes %s, want %s", got, &want)
+		}
+	}
+	if got := codecLoad(t, housework.JSON, codecFlush(t, housework.JSON, chores)); !slices.Equal(got, chores) {
+		t.Error("the list comes back as another one")
+	}
+}
+
+// strictJSON decodes a list with encoding/json, without unknown keys, and without anything
+// behind it.
+func strictJSON(data string) (chores []housework.Chore, err error) {
+	d := json.NewDecoder(strings.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&chores); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("more")
+	}
+	return chores, nil
+}
+
+// Lists as Flush writes them are read by a decoder of their own. What looks much like one
+// is taken, or refused, as encoding/json does.
+func TestJSONAlmostPlain(t *testing.T) {
+	const list = `[{"Complete":true,"Description":"a\"\\\/\b\f\n\r\t\u003c\u2028é","RequestID":"r\u0026"},{"Complete":false,"Description":""}]`
+	compare := func(t *testing.T, data string) {
+		t.Helper()
+		if !utf8.ValidString(data) {
+			return // which that package takes
+		}
+		want, failed := strictJSON(data)
+		got, err := housework.JSON.Load(strings.NewReader(data))
+		switch {
+		case (err != nil) != (failed != nil):
+			t.Errorf("Load(%s) = %v, encoding/json says %v", data, err, failed)
+		case err == nil && !slices.Equal(got, want):
+			t.Errorf("Load(%s) = %v, encoding/json makes %v", data, got, want)
+		}
+	}
+	compare(t, list)
+	for i := range list {
+		compare(t, list[:i]) // ends too early
+		compare(t, list[:i]+list[i+1:])
+		for _, b := range []string{" ", "\x1f", `\`, `"`, ",", "]", "}", "x", "\n", "\\u00e9", "\u007f"} {
+			compare(t, list[:i]+b+list[i:])
+		}
+	}
+	for _, escape := range []string{"0000", "0001", "00E9", "fffd", "FFFF", "d7ff", "e000", "00g0", "+123", "0x12", "12", "1_23"} {
+		compare(t, `[{"Complete":false,"Description":"\u`+escape+`"}]`)
 	}
 }
 
