@@ -33,6 +33,7 @@ import (
 
 	"github.com/netparts/netparts/internal/bench/lab"
 	"github.com/netparts/netparts/internal/bench/report"
+	"github.com/netparts/netparts/internal/bench/tftpbench"
 	"github.com/netparts/netparts/internal/bench/tlvbench"
 )
 
@@ -40,6 +41,7 @@ import (
 func parts() []lab.Part {
 	return []lab.Part{
 		tlvbench.Part(),
+		tftpbench.Part(),
 	}
 }
 
