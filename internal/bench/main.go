@@ -31,6 +31,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/netparts/netparts/internal/bench/echobench"
 	"github.com/netparts/netparts/internal/bench/lab"
 	"github.com/netparts/netparts/internal/bench/report"
 	"github.com/netparts/netparts/internal/bench/tftpbench"
@@ -42,6 +43,7 @@ func parts() []lab.Part {
 	return []lab.Part{
 		tlvbench.Part(),
 		tftpbench.Part(),
+		echobench.Part(),
 	}
 }
 
