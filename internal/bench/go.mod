@@ -3,9 +3,11 @@ module github.com/netparts/netparts/internal/bench
 go 1.26.0
 
 require (
+	github.com/inetaf/tcpproxy v0.0.0-20260515195445-c159a6051109
 	github.com/netparts/netparts v0.0.0
 	github.com/panjf2000/gnet/v2 v2.9.8
 	github.com/pin/tftp/v3 v3.2.0
+	github.com/pires/go-proxyproto v0.15.0
 	golang.org/x/image v0.30.0
 	golang.org/x/net v0.62.0
 	golang.org/x/sys v0.49.0

@@ -33,6 +33,7 @@ import (
 
 	"github.com/netparts/netparts/internal/bench/echobench"
 	"github.com/netparts/netparts/internal/bench/lab"
+	"github.com/netparts/netparts/internal/bench/proxybench"
 	"github.com/netparts/netparts/internal/bench/report"
 	"github.com/netparts/netparts/internal/bench/tftpbench"
 	"github.com/netparts/netparts/internal/bench/tlvbench"
@@ -44,6 +45,7 @@ func parts() []lab.Part {
 		tlvbench.Part(),
 		tftpbench.Part(),
 		echobench.Part(),
+		proxybench.Part(),
 	}
 }
 
