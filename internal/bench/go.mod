@@ -3,6 +3,7 @@ module github.com/netparts/netparts/internal/bench
 go 1.26.0
 
 require (
+	github.com/hashicorp/yamux v0.1.2
 	github.com/inetaf/tcpproxy v0.0.0-20260515195445-c159a6051109
 	github.com/netparts/netparts v0.0.0
 	github.com/panjf2000/gnet/v2 v2.9.8

@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"github.com/netparts/netparts/internal/bench/echobench"
+	"github.com/netparts/netparts/internal/bench/heartbeatbench"
 	"github.com/netparts/netparts/internal/bench/lab"
 	"github.com/netparts/netparts/internal/bench/proxybench"
 	"github.com/netparts/netparts/internal/bench/report"
@@ -46,6 +47,7 @@ func parts() []lab.Part {
 		tftpbench.Part(),
 		echobench.Part(),
 		proxybench.Part(),
+		heartbeatbench.Part(),
 	}
 }
 
