@@ -38,6 +38,7 @@ import (
 	"github.com/netparts/netparts/internal/bench/report"
 	"github.com/netparts/netparts/internal/bench/tftpbench"
 	"github.com/netparts/netparts/internal/bench/tlvbench"
+	"github.com/netparts/netparts/internal/bench/unixauthbench"
 )
 
 // parts are in the order of the README.
@@ -48,6 +49,7 @@ func parts() []lab.Part {
 		echobench.Part(),
 		proxybench.Part(),
 		heartbeatbench.Part(),
+		unixauthbench.Part(),
 	}
 }
 
