@@ -33,6 +33,7 @@ import (
 
 	"github.com/netparts/netparts/internal/bench/echobench"
 	"github.com/netparts/netparts/internal/bench/heartbeatbench"
+	"github.com/netparts/netparts/internal/bench/httpmwbench"
 	"github.com/netparts/netparts/internal/bench/lab"
 	"github.com/netparts/netparts/internal/bench/proxybench"
 	"github.com/netparts/netparts/internal/bench/report"
@@ -50,6 +51,7 @@ func parts() []lab.Part {
 		proxybench.Part(),
 		heartbeatbench.Part(),
 		unixauthbench.Part(),
+		httpmwbench.Part(),
 	}
 }
 
