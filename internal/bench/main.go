@@ -38,6 +38,7 @@ import (
 	"github.com/netparts/netparts/internal/bench/proxybench"
 	"github.com/netparts/netparts/internal/bench/report"
 	"github.com/netparts/netparts/internal/bench/tftpbench"
+	"github.com/netparts/netparts/internal/bench/tlsutilbench"
 	"github.com/netparts/netparts/internal/bench/tlvbench"
 	"github.com/netparts/netparts/internal/bench/unixauthbench"
 )
@@ -52,6 +53,7 @@ func parts() []lab.Part {
 		heartbeatbench.Part(),
 		unixauthbench.Part(),
 		httpmwbench.Part(),
+		tlsutilbench.Part(),
 	}
 }
 
