@@ -3,6 +3,7 @@ module github.com/netparts/netparts/internal/bench
 go 1.26.0
 
 require (
+	connectrpc.com/connect v1.21.1
 	github.com/felixge/httpsnoop v1.1.0
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/hashicorp/yamux v0.1.2
@@ -14,10 +15,12 @@ require (
 	github.com/prometheus/client_golang v1.25.0
 	github.com/samber/slog-http v1.9.0
 	github.com/slok/go-http-metrics v0.13.0
+	go.etcd.io/bbolt v1.5.0
 	golang.org/x/image v0.30.0
 	golang.org/x/net v0.62.0
 	golang.org/x/sys v0.49.0
 	gonum.org/v1/plot v0.17.0
+	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12
 	pack.ag/tftp v1.0.0
 )
@@ -44,7 +47,7 @@ require (
 	go.uber.org/zap v1.28.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
-	gonum.org/v1/gonum v0.17.0 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 )
 

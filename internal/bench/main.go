@@ -33,6 +33,7 @@ import (
 
 	"github.com/netparts/netparts/internal/bench/echobench"
 	"github.com/netparts/netparts/internal/bench/heartbeatbench"
+	"github.com/netparts/netparts/internal/bench/houseworkbench"
 	"github.com/netparts/netparts/internal/bench/httpmwbench"
 	"github.com/netparts/netparts/internal/bench/lab"
 	"github.com/netparts/netparts/internal/bench/proxybench"
@@ -54,6 +55,7 @@ func parts() []lab.Part {
 		unixauthbench.Part(),
 		httpmwbench.Part(),
 		tlsutilbench.Part(),
+		houseworkbench.Part(),
 	}
 }
 
