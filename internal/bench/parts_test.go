@@ -56,6 +56,31 @@ func TestPartsAreSound(t *testing.T) {
 	}
 }
 
+// TestNamedTests looks for each test that the results name.
+func TestNamedTests(t *testing.T) {
+	name := regexp.MustCompile("`(Test\\w+)`")
+	for _, p := range parts() {
+		var source []byte
+		files, err := filepath.Glob(filepath.Join("..", "..", p.Name, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source = append(source, text...)
+		}
+		for _, what := range p.Tested {
+			found := name.FindStringSubmatch(what)
+			if found == nil || !bytes.Contains(source, []byte("\nfunc "+found[1]+"(t *testing.T)")) {
+				t.Errorf("%s: no such test: %s", p.Name, what)
+			}
+		}
+	}
+}
+
 // soundCase looks at one case, and adds its sides.
 func soundCase(t *testing.T, c *lab.Case, sides map[string]bool) {
 	t.Helper()

@@ -20,6 +20,10 @@ type Part struct {
 	// Growths show how cost grows with the number of things at once.
 	Growths []Growth
 
+	// Tested are the targets that a test of the package shows rather than a case here,
+	// with the name of the test, as Markdown.
+	Tested []string
+
 	// Conclusion is what a reader should take from the figures for a choice of their
 	// own, also where a peer is better, as Markdown.
 	Conclusion string

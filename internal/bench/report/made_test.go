@@ -91,6 +91,7 @@ func odd() (lab.Part, lab.PartFigures) {
 		Name: "odd", Job: "a | b <c> & *d*",
 		Peers:      []lab.Peer{{Name: "p|pe<r>", What: "a peer | with <tags> & `a|b`"}, {Name: "gone", What: "a program"}},
 		Conclusion: "Nothing.",
+		Tested:     []string{"It has no | in it (`TestOdd`)."},
 		Cases: []lab.Case{
 			{
 				Name: "names | with <tags> & signs_of_markup", About: "It has <b>, |, and an odd ` quote.",

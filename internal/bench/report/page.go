@@ -185,6 +185,21 @@ func (p *page) targets() {
 		p.paragraph("### Met")
 		p.verdicts(list, false, "")
 	}
+	p.tested()
+}
+
+// tested lists the targets that have no case.
+func (p *page) tested() {
+	var items []string
+	p.each(func(part *lab.Part, _ *lab.PartFigures) {
+		for _, what := range part.Tested {
+			items = append(items, fmt.Sprintf("[%s](#%s): %s", part.Name, part.Name, prose(what)))
+		}
+	})
+	if len(items) > 0 {
+		p.paragraph("### Shown by tests", "What yields no ratio, or takes programs and time that a case has not, is a test of the package:")
+		p.list(items...)
+	}
 }
 
 // verdicts writes a table of targets.

@@ -63,6 +63,7 @@ func TestPage(t *testing.T) {
 		"timed 3 times", "21.0 ms in the median, 20.0 ms at best and 31.0 ms at worst",
 		"- gone: apt-get install gone\n- haproxy: apt-get install haproxy",
 		"## Targets", "of 7 targets 2 are met, 3 are missed, and 2 were not measured", "### Missed", "### Not measured", "### Met",
+		"### Shown by tests", "- [odd](#odd): It has no \\| in it (`TestOdd`).\n",
 		"\n## tftp\n", "Take ours for **windows**, and pin otherwise.\n\n- It is a list.", "](tftp.svg)",
 		"- **pin**: the library `pin/tftp` (example.com/pin v3.2.0)", "- **bare**: sockets",
 		"### case 0: ", "Contents are compared with `cmp`", "| ours | 115 |  | 8,696 |  | 0 |", "| pin | 118 | 1.02 (0.88 to 1.09) |",

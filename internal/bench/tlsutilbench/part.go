@@ -49,7 +49,10 @@ func Part() lab.Part {
 		Cases: []lab.Case{
 			full(), resumed(), serverOnly(), current(), issue(tlsutil.P256), issue(tlsutil.Ed25519), idle(),
 		},
-		Growths:    []lab.Growth{growth()},
+		Growths: []lab.Growth{growth()},
+		Tested: []string{
+			"A handshake with live files makes no system call for them (`TestHandshakesReadNothing`).",
+		},
 		Conclusion: conclusion,
 		Child:      obeyOrders,
 	}

@@ -39,8 +39,12 @@ func Part() lab.Part {
 			{Name: typed, What: "the same in the shape of Network Programming with Go: a Go type for each type of record, behind a decoder that looks at the type and puts it back"},
 			{Name: byHand, What: "a header of five bytes written out and looked at by hand, values copied to memory of the caller's, behind bufio: about 15 lines that check nothing but a limit"},
 		},
-		Child:      child,
-		Growths:    []lab.Growth{connectionsCPU(), connectionsMemory()},
+		Child:   child,
+		Growths: []lab.Growth{connectionsCPU(), connectionsMemory()},
+		Tested: []string{
+			"A header that claims 10 MiB or 4 GiB, with five bytes behind it, costs at most 64 KiB of memory (`TestHostileHeaderCostsLittleMemory`).",
+			"A value of 1 GiB streams through in at most 128 KiB of memory (`TestGibibyteStreamsThroughInLittleMemory`).",
+		},
 		Conclusion: conclusion,
 	}
 	for _, size := range sizes {
