@@ -8,12 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/netparts/netparts/internal/bench/lab"
 )
@@ -154,7 +154,9 @@ func hanging(working chan<- int) lab.Part {
 		Child: func() error {
 			return lab.Obey(func(hang *bool, _ *struct{}) error {
 				if *hang {
-					time.Sleep(time.Hour) // and is ended before
+					never := make(chan os.Signal, 1)
+					signal.Notify(never, syscall.SIGUSR1)
+					<-never
 				}
 				return nil
 			})

@@ -21,9 +21,9 @@
 //
 // On Linux, a [*net.UDPConn] is read by recvmmsg and written by sendmmsg, and
 // the kernel splits what is sent (UDP_SEGMENT), also when it is datagrams in a
-// row to one peer, and joins what is received (UDP_GRO). What a kernel or a path does not support is noticed and done
-// without, and no datagram is sent twice on the way. Buffers are shared: a
-// Reader that waits holds none.
+// row to one peer, and joins what is received (UDP_GRO). What a kernel or a
+// path does not support is noticed and done without, and no datagram is sent
+// twice on the way. Buffers are shared: a Reader that waits holds none.
 //
 // On other systems, and for any other [net.PacketConn], datagrams go one at a
 // time by the methods of the connection, and local addresses are not known.

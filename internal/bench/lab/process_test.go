@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -86,7 +87,9 @@ func serve() error {
 		return nil
 	})
 	if hang {
-		time.Sleep(time.Hour) // and is ended before
+		never := make(chan os.Signal, 1)
+		signal.Notify(never, syscall.SIGUSR1)
+		<-never
 	}
 	return err
 }
