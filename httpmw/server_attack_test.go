@@ -87,9 +87,17 @@ func (a *attacker) read() {
 			default:
 			}
 		}
-		if answerFrame(in, f) != nil {
-			return
-		}
+		_ = answerFrame(in, f) // what the server wrote before it closed is still to be read
+	}
+}
+
+// over reports whether the connection has ended.
+func (a *attacker) over() bool {
+	select {
+	case <-a.ended:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -139,8 +147,8 @@ func (b *busy) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	time.Sleep(time.Minute)
 }
 
-// Whatever frames a client sends, no more handlers run than there may be streams, and others
-// are served.
+// Whatever frames a client sends, no more handlers run than there may be streams, the server
+// resets the other streams or ends the connection, and others are served.
 func TestServerUnderAttackKeepsToItsStreams(t *testing.T) {
 	const streams = 10_000
 	each := func(more func(a *attacker, id uint32) error, endStream bool) func(a *attacker) {
@@ -156,19 +164,18 @@ func TestServerUnderAttackKeepsToItsStreams(t *testing.T) {
 	tests := []struct {
 		name   string
 		attack func(a *attacker)
-		resets bool // the server resets streams, or ends the connection
 	}{
-		{"headers flood", each(func(*attacker, uint32) error { return nil }, true), true},
-		{"rapid reset", each(func(a *attacker, id uint32) error { return a.WriteRSTStream(id, http2.ErrCodeCancel) }, true), true},
-		{"window update of 0", each(func(a *attacker, id uint32) error { return a.WriteWindowUpdate(id, 0) }, true), true},
-		{"window overflow", each(func(a *attacker, id uint32) error { return a.WriteWindowUpdate(id, 1<<31-1) }, true), true},
-		{"data after the end", each(func(a *attacker, id uint32) error { return a.WriteData(id, false, []byte("x")) }, true), true},
+		{"headers flood", each(func(*attacker, uint32) error { return nil }, true)},
+		{"rapid reset", each(func(a *attacker, id uint32) error { return a.WriteRSTStream(id, http2.ErrCodeCancel) }, true)},
+		{"window update of 0", each(func(a *attacker, id uint32) error { return a.WriteWindowUpdate(id, 0) }, true)},
+		{"window overflow", each(func(a *attacker, id uint32) error { return a.WriteWindowUpdate(id, 1<<31-1) }, true)},
+		{"data after the end", each(func(a *attacker, id uint32) error { return a.WriteData(id, false, []byte("x")) }, true)},
 		{"depends on itself", each(func(a *attacker, id uint32) error {
 			return a.WritePriority(id, http2.PriorityParam{StreamDep: id})
-		}, false), true},
+		}, false)},
 		{"more than declared", each(func(a *attacker, id uint32) error {
 			return a.WriteData(id, true, nil)
-		}, false), true},
+		}, false)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -185,8 +192,8 @@ func TestServerUnderAttackKeepsToItsStreams(t *testing.T) {
 				if n := runtime.NumGoroutine() - before; n > 120 {
 					t.Errorf("%d goroutines more than before", n)
 				}
-				if code := http2.ErrCode(a.goAway.Load()); a.resets.Load() == 0 && code != http2.ErrCodeEnhanceYourCalm {
-					t.Errorf("no stream was reset, and the connection ends with %v", code)
+				if a.resets.Load() == 0 && a.goAway.Load() == 0 && !a.over() {
+					t.Error("no stream was reset, and the connection goes on")
 				}
 				c := s.dial()
 				c.send(get)
