@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -39,10 +40,15 @@ var ownPipes = func() int {
 	return pipes
 }()
 
-// noPipes waits until pipes that were of use are closed, which takes a second or two.
+// noPipes waits until pipes that were of use are closed, which takes a second or two, and
+// for those of io.Copy, which upstreams of tests use, a collection.
 func noPipes(t *testing.T) {
 	t.Helper()
-	until(t, func() bool { _, pipes := descriptors(t); return pipes == ownPipes }, "without pipes")
+	until(t, func() bool {
+		runtime.GC()
+		_, pipes := descriptors(t)
+		return pipes == ownPipes
+	}, "without pipes")
 }
 
 // A pair that is idle after traffic holds two descriptors, and no pipe and no buffer.
