@@ -1,7 +1,8 @@
 package tftp
 
 // A queue has the transfers that nobody has answered yet. One that is answered or has
-// ended leaves it from any place, so that nothing of it is kept in memory.
+// ended leaves it from any place, so that nothing of it is kept in memory. Package
+// container/list would take one more allocation, and 50 bytes, for each transfer.
 type queue struct {
 	oldest, newest *transfer
 }

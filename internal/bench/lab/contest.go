@@ -64,16 +64,7 @@ func (c *Contest) Each(work func(server *Process) Done) {
 // Round has each side do the work once, and records what it costs. It records nothing of
 // a side that is given up meanwhile.
 func (c *Contest) Round(work func(server *Process) Done) {
-	for side := range c.T.Turns() {
-		server := c.Servers[side]
-		before := server.CPU()
-		d := work(server)
-		if c.Settle != nil {
-			c.Settle()
-		}
-		cpu := server.CPU() - before
-		c.record(side, d, cpu)
-	}
+	c.RoundOfSlices(1, work)
 }
 
 // RoundOfSlices is a round in which the sides have n turns each, so that what else the
